@@ -1,0 +1,1 @@
+"""Native cores: bytes in, values out; no I/O, nothing imported from `engine`."""
