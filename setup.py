@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent
 NATIVE = ROOT / "_native"
 VIEW = ROOT / "build" / "view" / "engine"
 SANITIZE = os.environ.get("PENSTOCK_SANITIZE", "")
+ONLY = os.environ.get("PENSTOCK_CORES", "").split()  # names of cores; while working on one, the others need not compile
 
 FLAGS = ["-O3", "-fno-semantic-interposition", "-Wall", "-Wno-unused-function", "-fvisibility=hidden"]
 LINK: list[str] = []
@@ -45,6 +46,8 @@ def extensions() -> list[Extension]:
     """One extension a `.pyx`; every `.c` file that is named `<core>_*.c` or listed in a core's `# sources:` belongs to it."""
     found = []
     for pyx in sorted(NATIVE.glob("*.pyx")):
+        if ONLY and pyx.stem not in ONLY:
+            continue
         first = pyx.read_text(encoding="utf-8").splitlines()[:5]
         extra = [line.split(":", 1)[1].split() for line in first if line.startswith("# sources:")]
         sources = [str(pyx.relative_to(ROOT)), *(f"_native/{name}" for names in extra for name in names)]
