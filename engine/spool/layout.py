@@ -39,7 +39,7 @@ PART = ".part"
 
 
 def new_association_id() -> str:
-    """16 random hexadecimal digits: unique for as long as a spool lives, and of no meaning to anybody else."""
+    """16 random hexadecimal digits: unique in a spool, without meaning to anybody else."""
     return secrets.token_hex(8)
 
 
@@ -173,7 +173,7 @@ class Spool:
         return descriptor
 
     def remake_run(self) -> None:
-        """Empties run/: what lies there belongs to processes that are gone. Only the holder of the lock may."""
+        """Empties run/, whose owners are gone. Only the holder of the lock may."""
         shutil.rmtree(self.run)
         self.run.mkdir(mode=0o700)
         self.associations.mkdir(mode=0o700)

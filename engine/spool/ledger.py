@@ -1,0 +1,185 @@
+"""The ledger: what became of every object. One row an object, one column of time a step; SQLite in WAL mode.
+
+It holds no identity: ids made here, new UIDs, the hashed ID, sizes, digests, reason codes. Nothing is ever
+decided from it, so a ledger that cannot be written (a full disk) stops nobody: rows wait in memory, up to
+`WAITING`, and are written later. A commit survives the death of the process; a power cut may take the last
+seconds."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from engine.errors import SpoolError
+
+STEPS: Final = ("received", "rewritten", "uploaded", "receipted", "deleted", "quarantined")
+FACTS: Final = (
+    "pass_id", "hashed_id", "study", "series", "sop", "sop_class",
+    "bytes_received", "bytes_sent", "digest", "reason",
+)  # fmt: skip
+WAITING: Final = 100_000
+
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS object (
+  id TEXT PRIMARY KEY,
+  pass_id TEXT, hashed_id TEXT, study TEXT, series TEXT, sop TEXT, sop_class TEXT,
+  bytes_received INTEGER, bytes_sent INTEGER, digest TEXT, reason TEXT,
+  {", ".join(f"{step} REAL" for step in STEPS)}
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_hashed_id ON object (hashed_id);
+CREATE INDEX IF NOT EXISTS by_study ON object (study);
+CREATE INDEX IF NOT EXISTS half_released ON object (id) WHERE receipted IS NOT NULL AND deleted IS NULL;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger knows of one object: times in seconds since 1970 (UTC), sizes in bytes, None where not
+    known.
+    """
+
+    id: str
+    pass_id: str | None
+    hashed_id: str | None
+    study: str | None
+    series: str | None
+    sop: str | None
+    sop_class: str | None
+    bytes_received: int | None
+    bytes_sent: int | None
+    digest: str | None
+    reason: str | None
+    received: float | None
+    rewritten: float | None
+    uploaded: float | None
+    receipted: float | None
+    deleted: float | None
+    quarantined: float | None
+
+    def described(self) -> dict[str, object]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class Ledger:
+    """One process's door to the ledger; several may write. `note` only remembers, `flush` writes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._waiting: deque[tuple[str, tuple[Any, ...]]] = deque()
+        self._statements: dict[tuple[str, ...], str] = {}
+        self.dropped = 0
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Ledger:
+        """The ledger at `path`, made if need be. SpoolError when it cannot be opened, or is no ledger."""
+        if read_only and not path.exists():
+            raise SpoolError(
+                "no-ledger", f"there is no ledger at {path}", hint="has this gateway ever been started?"
+            )
+        mode = "ro" if read_only else "rwc"
+        try:
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=5.0, isolation_level=None
+            )
+            if not read_only:
+                path.chmod(0o600)
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute("PRAGMA cache_size=-4096")
+                connection.executescript(SCHEMA)
+            connection.execute("SELECT count(*) FROM (SELECT 1 FROM object LIMIT 1)")
+        except sqlite3.Error as error:
+            raise SpoolError(
+                "ledger-unusable",
+                f"the ledger {path} cannot be used: {error}",
+                hint="move it away to begin a new one; nothing is decided from it",
+            ) from error
+        return cls(connection)
+
+    def note(self, step: str, identifier: str, at: float | None = None, **facts: object) -> None:
+        """Remembers that an object took a step at `at` (now, if None). A step keeps the first time it was
+        taken.
+        """
+        if step not in STEPS or not facts.keys() <= set(FACTS):
+            raise ValueError(f"the ledger has no column for {step} or one of {sorted(facts)}")
+        names = ("id", step, *facts)
+        values = (identifier, time.time() if at is None else at, *facts.values())
+        self._waiting.append((self._statement(names, step), values))
+        if len(self._waiting) > WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+
+    def flush(self) -> bool:
+        """Writes what was noted in one transaction; False if it could not be written now and goes on
+        waiting.
+        """
+        if not self._waiting:
+            return True
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for statement, values in self._waiting:
+                self._connection.execute(statement, values)
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            return False
+        self._waiting.clear()
+        return True
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def _statement(self, names: tuple[str, ...], step: str) -> str:
+        known = self._statements.get(names)
+        if known is None:
+            updates = [f"{name}=excluded.{name}" for name in names[1:] if name != step]
+            updates.append(f"{step}=coalesce(object.{step}, excluded.{step})")
+            known = (
+                f"INSERT INTO object ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "  # noqa: S608
+                f"ON CONFLICT (id) DO UPDATE SET {', '.join(updates)}"
+            )  # the names are our own columns, checked in `note`
+            self._statements[names] = known
+        return known
+
+    def find(self, word: str, limit: int = 10_000) -> list[Row]:
+        """The objects whose hashed ID, new Study Instance UID, new SOP Instance UID, pass or id is `word`,
+        oldest first.
+        """
+        return self._rows(
+            "WHERE hashed_id = ?1 OR study = ?1 OR sop = ?1 OR pass_id = ?1 OR id = ?1 ORDER BY received LIMIT ?2",
+            (word, limit),
+        )
+
+    def half_released(self) -> list[Row]:
+        """Objects with a receipt that were not noted as deleted: a release that was cut short, or is under
+        way.
+        """
+        return self._rows("WHERE receipted IS NOT NULL AND deleted IS NULL", ())
+
+    def totals(self) -> dict[str, int]:
+        """How many objects have taken each step, ever."""
+        columns = ", ".join(f"count({step})" for step in STEPS)
+        counts = self._connection.execute(f"SELECT {columns} FROM object").fetchone()  # noqa: S608
+        return dict(zip(STEPS, counts, strict=True))
+
+    def _rows(self, condition: str, values: Iterable[object]) -> list[Row]:
+        columns = ", ".join(("id", *FACTS, *STEPS))
+        found = self._connection.execute(f"SELECT {columns} FROM object {condition}", tuple(values))  # noqa: S608
+        return [Row(*row) for row in found]
+
+    def close(self) -> None:
+        self.flush()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

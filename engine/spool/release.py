@@ -1,0 +1,73 @@
+"""The end of an object's way: its original is deleted because the platform's receipt says the same as we
+sent.
+
+Order: the receipt is in the ledger, then the original goes, then the plan, then the deletion is noted. Cut
+short anywhere, the object is sent again (the platform knows it by UID and digest), or its plan is a leftover
+that the next start removes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.spool.budget import Budget
+from engine.spool.killpoint import reached
+from engine.spool.layout import Spool
+from engine.spool.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The platform's word that it has an object: BLAKE3 of its bytes (64 hex digits), which must equal ours,
+    and their number.
+    """
+
+    digest: str
+    size: int
+
+
+def release(
+    spool: Spool, pass_id: str, identifier: str, receipt: Receipt, *, budget: Budget, ledger: Ledger
+) -> None:
+    """Deletes one object that was delivered. The caller has compared the digests. Safe to repeat."""
+    release_all(spool, [(pass_id, identifier, receipt)], budget=budget, ledger=ledger)
+
+
+def release_all(
+    spool: Spool, delivered: list[tuple[str, str, Receipt]], *, budget: Budget, ledger: Ledger
+) -> None:
+    """The same for the objects (pass, id, receipt) of one request, with one write to the ledger."""
+    for pass_id, identifier, receipt in delivered:
+        ledger.note("receipted", identifier, digest=receipt.digest, bytes_sent=receipt.size, pass_id=pass_id)
+    ledger.flush()
+    reached("receipt-before-delete")
+    for pass_id, identifier, _ in delivered:
+        budget.release(_unlink(spool, pass_id, identifier))
+        ledger.note("deleted", identifier)
+
+
+def _unlink(spool: Spool, pass_id: str, identifier: str) -> int:
+    """Original first, then plan; the bytes that were freed. What is gone already was freed by another."""
+    freed = _unlink_one(spool.original(pass_id, identifier))
+    reached("original-deleted-before-plan")
+    return freed + _unlink_one(spool.plan(pass_id, identifier))
+
+
+def _unlink_one(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return 0
+    return size
+
+
+def settle(spool: Spool, ledger: Ledger) -> int:
+    """At start: notes the deletions that a dead process did and could not tell of; how many."""
+    told = 0
+    for row in ledger.half_released():
+        if not spool.original(row.pass_id or "", row.id).exists():
+            ledger.note("deleted", row.id)
+            told += 1
+    ledger.flush()
+    return told
