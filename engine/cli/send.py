@@ -1,0 +1,133 @@
+"""`penstock send`: a C-STORE SCU for tests and loads."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import orjson
+
+from engine.errors import TransportError
+from engine.sender.association import Target
+from engine.sender.load import Load, Progress, run
+from engine.sender.report import render
+
+SHOWN = 20
+
+
+@click.command("send", epilog="Exit: 0 all stored, 1 some not (each is named), 2 nothing could be sent.")
+@click.argument("host")
+@click.argument("port", type=click.IntRange(1, 65535))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--called", default="PENSTOCK", show_default=True, metavar="AET", help="The peer's AE title.")
+@click.option("--calling", default="PENSTOCK_SCU", show_default=True, metavar="AET", help="Our AE title.")
+@click.option(
+    "--associations",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 512),
+    help="How many at the same time.",
+)
+@click.option(
+    "--clones",
+    default=0,
+    type=click.IntRange(0),
+    help="Send N copies of each object, each with a SOP Instance UID of its own.",
+)
+@click.option(
+    "--window",
+    default=1,
+    type=click.IntRange(1, 65535),
+    help="Requests outstanding on an association, if the peer agrees.",
+)
+@click.option(
+    "--timeout",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="Seconds to wait for the peer.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
+def send(
+    host: str,
+    port: int,
+    paths: tuple[Path, ...],
+    called: str,
+    calling: str,
+    associations: int,
+    clones: int,
+    window: int,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Send DICOM files, or folders of them, by C-STORE, and measure it.
+
+    Objects go out as they are: in their own transfer syntax, unread. The report has rates, latencies (from
+    the first byte of a request to its answer) and statuses, and names each object that the peer did not
+    take."""
+    for name, title in (("--called", called), ("--calling", calling)):
+        if (
+            not 1 <= len(title.strip()) <= 16
+            or not title.isascii()
+            or not title.isprintable()
+            or "\\" in title
+        ):
+            raise click.BadParameter(
+                "an AE title has 1 to 16 printable ASCII characters and no backslash", param_hint=name
+            )
+    load = Load(Target(host, port, called, calling, timeout), paths, associations, clones, window)
+    try:
+        with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+            told = run(load, progress)
+    except TransportError as error:
+        if as_json:
+            sys.stdout.write(orjson.dumps({"error": error.describe()}).decode() + "\n")
+        click.echo(f"penstock send: {error}", err=True)
+        sys.exit(2)
+    refused = told["refused"]
+    if as_json:
+        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        click.echo(render(told))
+        _name_refused(refused)
+    sys.exit(1 if refused else 0)
+
+
+def _name_refused(refused: object) -> None:
+    entries = refused if isinstance(refused, list) else []
+    if entries:
+        click.echo(f"{len(entries)} not stored:", err=True)
+    for entry in entries[:SHOWN]:
+        click.echo(f"  {entry['path'] or 'association'}: {entry['reason']}", err=True)
+    if len(entries) > SHOWN:
+        click.echo(f"  and {len(entries) - SHOWN} more; --json names them all", err=True)
+
+
+@contextlib.contextmanager
+def _progress(*, shown: bool) -> Iterator[Progress | None]:
+    if not shown:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+    from rich.progress import TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.completed} objects"), TextColumn("{task.fields[rate]}"), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("send", total=None, rate="")
+        done = [0, 0]
+
+        def advance(objects: int, size: int) -> None:
+            done[0] += objects
+            done[1] += size
+            seconds = bar.tasks[0].elapsed or 1e-9
+            bar.update(
+                task,
+                completed=done[0],
+                rate=f"{done[0] / seconds:.0f} objects/s  {done[1] / seconds / 1e6:.0f} MB/s",
+            )
+
+        yield advance
