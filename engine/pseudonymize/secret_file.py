@@ -69,7 +69,7 @@ def write(path: Path, key: bytes) -> None:
             raise
     except FileExistsError as error:
         message = f"{path}: exists already, and was left alone"
-        hint = "another secret means another hashed ID for every patient; if that is meant, move the old one away"
+        hint = "another secret means another hashed ID for every patient; if it is meant, move the old file"
         raise ConfigError("secret-exists", message, hint=hint) from error
     except OSError as error:
         hint = "choose a folder that you may write to"
