@@ -48,7 +48,11 @@ def of_error(error: BaseException) -> dict[str, Field]:
             told["offset"] = error.offset
     if isinstance(error, OSError) and error.errno is not None:
         told["errno"] = error.errno
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    if frames:
-        told["at"] = "/".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames)
+    places = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")  # the import machinery, and code without a file
+    ]
+    if places:
+        told["at"] = "/".join(places[-4:])
     return told

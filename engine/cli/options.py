@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from engine.pseudonymize.identity import HashSecret
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SECRET_FILE_VARIABLE = "PENSTOCK_SECRET_FILE"  # noqa: S105 - a path, not the secret
+
+
+def secret_file_option(function: F) -> F:
+    """Gives a command `--secret-file`, as the argument `secret_file: Path | None`; see `load_secret`."""
+    return click.option(
+        "--secret-file",
+        type=click.Path(path_type=Path),
+        envvar=SECRET_FILE_VARIABLE,
+        metavar="FILE",
+        help=f"The hash secret's file.  [default: what {SECRET_FILE_VARIABLE} names]",
+    )(function)
+
+
+def load_secret(path: Path | None) -> HashSecret:
+    """The hash secret of a command. Raises ConfigError, which says how to make one."""
+    from engine.pseudonymize.identity import HashSecret
+
+    if path is None:
+        hint = f"make one with: penstock secret new FILE; name it by --secret-file or {SECRET_FILE_VARIABLE}"
+        raise ConfigError("secret-missing", "there is no hash secret", hint=hint)
+    return HashSecret.load(path)
