@@ -1,6 +1,7 @@
 """A small certificate authority for demonstrations, tests and a first set-up: P-256 keys, SHA-256 (RFC 5280).
 
-It makes one root that signs server and client certificates directly. Nothing here runs while the platform serves.
+It makes one root that signs server and client certificates directly; nothing here runs while the
+platform serves.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class CertificateFiles:
-    """Where `make_files` put things: the client's certificate is for a gateway, the server's for the platform."""
+    """Where `make_files` put things: the client's certificate is a gateway's, the server's the platform's."""
 
     ca: Path
     ca_key: Path

@@ -1,0 +1,204 @@
+"""Where objects lie, and what survives a crash.
+
+    STORAGE/  0700   index.sqlite · signing-key 0600 · incoming/<object id> · objects/<xx>/<object id>
+
+An object is written to `incoming` under a random object id, made durable there, and then indexed; the row
+is what makes it an object. Only then is it moved to `objects`, and only then is its receipt sent. So at a
+start a file in `incoming` with a row is moved, and one without a row was never receipted and is removed.
+The move needs no sync, since both places are looked at.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from engine.errors import ConfigError, PenstockError, SpoolError
+from engine.platform.description import Description, DescriptionReader
+from engine.platform.encryption import EncryptedWriter
+from engine.platform.index import Index, IndexRow, SQLiteIndex
+from engine.platform.keys import KEY_BYTES, MasterKey
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Storage:
+    """The folders of one platform. Several processes may hold the same one."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.incoming = root / "incoming"
+        self.objects = root / "objects"
+
+    @classmethod
+    def open(cls, root: Path) -> Storage:
+        """Make what is missing. Raises ConfigError when the folder cannot be made or used."""
+        storage = cls(root)
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            storage.incoming.mkdir(mode=0o700, exist_ok=True)
+            for number in range(256):
+                (storage.objects / f"{number:02x}").mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (storage.objects, root):
+                _sync_folder(folder)
+        except OSError as problem:
+            raise ConfigError(
+                "storage-unusable",
+                f"cannot use the storage folder {root}: {problem.strerror}",
+                hint="it must be a folder that this user may write to, with space left",
+            ) from problem
+        return storage
+
+    def open_index(self) -> Index:
+        """A connection of its own to the index, for one thread."""
+        return SQLiteIndex(self.root / "index.sqlite")
+
+    def recover(self) -> tuple[int, int]:
+        """Finish or undo what a crash interrupted; call it before any process serves.
+
+        Returns how many objects were moved and how many leftovers removed.
+        """
+        index = self.open_index()
+        try:
+            moved = removed = 0
+            for path in sorted(self.incoming.iterdir()):
+                if index.holds(path.name):
+                    path.rename(self.final_path(path.name))
+                    moved += 1
+                else:
+                    path.unlink()
+                    removed += 1
+            return moved, removed
+        finally:
+            index.close()
+
+    def final_path(self, object_id: str) -> Path:
+        """Where an indexed object lies. `object_id` is made by us: hexadecimal digits."""
+        return self.objects / object_id[:2] / object_id
+
+    def exists(self, object_id: str) -> bool:
+        """Whether the file of an indexed object is there."""
+        return self.final_path(object_id).exists() or (self.incoming / object_id).exists()
+
+    def open_object(self, object_id: str) -> int:
+        """A descriptor for reading. Raises SpoolError("object-missing")."""
+        for path in (self.final_path(object_id), self.incoming / object_id, self.final_path(object_id)):
+            with suppress(FileNotFoundError):  # it may be moved between two looks
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        raise SpoolError("object-missing", f"the stored object {object_id} is not there any more")
+
+    def sync_incoming(self) -> None:
+        """Make the names in `incoming` durable."""
+        _sync_folder(self.incoming)
+
+
+class ArrivingObject:
+    """One object on its way in: described, encrypted and written as it arrives.
+
+    `write` its bytes, then `finish` once, or `abandon` it. Raises Refusal when it cannot be taken and
+    SpoolError ("storage-full" or "storage-failed", retryable) when the disk cannot take it.
+    """
+
+    def __init__(self, storage: Storage, master: MasterKey, tenant: str, sender: str) -> None:
+        self.object_id = secrets.token_hex(16)
+        self.path = storage.incoming / self.object_id
+        self._tenant, self._sender = tenant, sender
+        data_key = secrets.token_bytes(KEY_BYTES)
+        self._wrapped_key, self._master_key_id = master.wrap(data_key), master.key_id
+        self._describing = DescriptionReader()
+        self._settled = False
+        try:
+            self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise storage_error(problem) from problem
+        try:
+            self._writer = EncryptedWriter(self.descriptor, data_key, tenant, self.object_id)
+        except OSError as problem:
+            self.abandon()
+            raise storage_error(problem) from problem
+
+    @property
+    def length(self) -> int:
+        return self._writer.length
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        self._describing.feed(data)
+        try:
+            self._writer.write(data)
+        except OSError as problem:
+            raise storage_error(problem) from problem
+
+    def finish(self, received: int) -> IndexRow:
+        """Write the last chunk; the row to be indexed. `received`: whole microseconds since 1970."""
+        description: Description = self._describing.finish()
+        try:
+            digest = self._writer.finish()
+            # Starts the write-back at once, so that the fdatasync of the commit waits for little.
+            os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as problem:
+            raise storage_error(problem) from problem
+        return IndexRow(
+            tenant=self._tenant,
+            sop_instance_uid=description.sop_instance_uid,
+            study_instance_uid=description.study_instance_uid,
+            series_instance_uid=description.series_instance_uid,
+            sop_class_uid=description.sop_class_uid,
+            transfer_syntax_uid=description.transfer_syntax_uid,
+            modality=description.modality,
+            hashed_id=description.hashed_id,
+            digest=digest,
+            length=self._writer.length,
+            object_id=self.object_id,
+            wrapped_key=self._wrapped_key,
+            master_key_id=self._master_key_id,
+            sender=self._sender,
+            received=received,
+        )
+
+    def abandon(self) -> None:
+        """Remove what was written; nothing happens once the object was `settle`d."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+        if not self._settled:
+            self.path.unlink(missing_ok=True)
+
+    def make_durable(self) -> None:
+        """fdatasync and close. Raises OSError; abandon the object then, and never repeat the sync."""
+        os.fdatasync(self.descriptor)
+        os.close(self.descriptor)
+        self.descriptor = -1
+
+    def settle(self, storage: Storage) -> None:
+        """Move the indexed object to its place."""
+        self._settled = True
+        self.path.rename(storage.final_path(self.object_id))
+
+
+def storage_error(problem: OSError) -> PenstockError:
+    """What a failed write to the storage means."""
+    if problem.errno in _FULL:
+        return SpoolError(
+            "storage-full",
+            "the platform's storage is full",
+            hint="free space in the storage folder; gateways try again by themselves",
+            retryable=True,
+        )
+    return SpoolError(
+        "storage-failed",
+        f"the platform's storage failed: {problem.strerror}",
+        hint="look at the disk and the system's log",
+        retryable=True,
+    )
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

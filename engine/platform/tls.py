@@ -1,0 +1,122 @@
+"""TLS of the platform: 1.2 or newer, AEAD suites only, and no client without a certificate from the trusted
+CA.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from engine import log
+from engine.errors import ConfigError
+
+# TLS 1.2: forward secrecy and AEAD, nothing else. TLS 1.3 has no other suites.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+PEER = "penstock.peer"
+_LOG = log.get("platform")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who a verified client certificate says it is. `tenant` is its organization (subject O)."""
+
+    tenant: str
+    name: str
+    fingerprint: str
+
+
+class _ServerSide(ssl.SSLObject):
+    """Says in the log why a handshake was refused; the event loop drops such connections without a word."""
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as problem:
+            _LOG.warning("handshake-refused", reason=str(problem.reason or type(problem).__name__).lower())
+            raise
+
+
+def server_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+    """The server's side of mutual TLS. Raises ConfigError that names the file that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslobject_class = _ServerSide
+    for path in (certificate, key, client_ca):
+        if not path.is_file():
+            raise ConfigError(
+                "tls-file", f"there is no file {path}", hint="penstock platform certificates makes all three"
+            )
+    try:
+        context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as problem:
+        raise ConfigError(
+            "tls-certificate",
+            f"cannot use the certificate {certificate} with the key {key}: {_why(problem)}",
+            hint="both must be PEM and belong to each other",
+        ) from problem
+    try:
+        context.load_verify_locations(client_ca)
+    except (ssl.SSLError, OSError) as problem:
+        raise ConfigError(
+            "tls-client-ca",
+            f"cannot use the CA {client_ca}: {_why(problem)}",
+            hint="it must be PEM certificates",
+        ) from problem
+    return context
+
+
+def _why(problem: OSError) -> str:
+    return str(getattr(problem, "reason", None) or problem.strerror or type(problem).__name__)
+
+
+class PeerProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with the verified client in each request's scope under `PEER`."""
+
+    _peer: Peer | None = None
+
+    def connection_made(self, transport: object) -> None:
+        """Called when the handshake is done, so the certificate is verified."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        tls = self.transport.get_extra_info("ssl_object")
+        self._peer = None if tls is None else peer_of(tls)
+
+    def on_message_begin(self) -> None:
+        """A request begins on this connection."""
+        super().on_message_begin()
+        self.scope[PEER] = self._peer  # type: ignore[literal-required]
+
+
+def peer_of(tls: ssl.SSLObject) -> Peer | None:
+    """The peer of a finished handshake; None when there is no verified certificate or it names no
+    organization.
+    """
+    encoded, named = tls.getpeercert(binary_form=True), tls.getpeercert()
+    if not encoded or not named:
+        return None
+    subject: dict[str, str] = {}
+    for part in named.get("subject", ()):
+        for name, value in part:  # type: ignore[str-unpack]
+            subject[str(name)] = str(value)
+    tenant = subject.get("organizationName", "")
+    if not tenant or "\0" in tenant:
+        return None
+    return Peer(tenant, subject.get("commonName", ""), hashlib.sha256(encoded).hexdigest())
+
+
+def use_tls(
+    context: ssl.SSLContext,
+) -> Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    """uvicorn's way to be given a context that is made already."""
+    return lambda _config, _default: context
