@@ -21,7 +21,7 @@ from engine.profile.model import Level, Profile, Rule
 from engine.profile.program import ProgramSpec, RepeatingRule, TagRule
 
 if TYPE_CHECKING:
-    from engine._native.rewriter import Program
+    from engine._native.program import Program
 
 _VRS_BY_RULE = ("DA", "DT", "PN", "TM", "UI")
 
@@ -37,7 +37,7 @@ class CompiledProfile:
     @cached_property
     def program(self) -> Program:
         """The native program, made when first asked for."""
-        from engine._native.rewriter import Program
+        from engine._native.program import Program
 
         return Program(**self.spec.arguments())
 

@@ -1,0 +1,69 @@
+"""Manual of the reader core.
+
+All offsets and lengths are bytes. A `head` is any C-contiguous buffer that holds the object from its first byte on; `total`
+is the size of the whole object, at least `len(head)`.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from typing_extensions import Buffer
+
+REASONS: Final[dict[int, tuple[str, str]]]
+
+class Refused(Exception):
+    """The object cannot be treated with certainty. `code` is one of the codes in `REASONS`, or `empty`, `not-dicom`,
+    `unknown-transfer-syntax`."""
+
+    code: str
+    message: str
+    offset: int
+    tag: int | None
+    def __init__(self, code: str, message: str, offset: int, tag: int | None = None) -> None: ...
+
+class NeedMore(Exception):
+    """Call again with a buffer of at least `upto` bytes of the object. Raised only while `len(head) < total`."""
+
+    upto: int
+    def __init__(self, upto: int) -> None: ...
+
+class Meta:
+    """What stands before the data set, and how the data set is really written."""
+
+    transfer_syntax: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    start: int
+    syntax: int
+    deflated: bool
+    encapsulated: bool
+
+def read_meta(head: Buffer, total: int) -> Meta:
+    """Reads preamble and file meta (PS3.10 7.1). A missing preamble and a wrong group length are taken; between implicit and
+    explicit VR little endian the first element decides, since writers confuse them.
+
+    Raises `NeedMore`, or `Refused` with `empty`, `not-dicom`, `truncated`, `bad-vr`, `unknown-transfer-syntax`.
+    """
+
+class Survey:
+    """Values found by `survey`: `elements` counts the top-level elements passed, `end` is where the walk stopped."""
+
+    elements: int
+    end: int
+    def get(self, tag: int) -> bytes | None:
+        """The raw value of a wanted attribute without leading and trailing spaces and NULs; None if it is absent."""
+
+def survey(
+    head: Buffer, total: int, start: int, syntax: int, wanted: Iterable[int], last: int = 0xFFFFFFFF
+) -> Survey:
+    """Walks the top level from `start` (bits of `syntax`: 1 explicit VR, 2 big endian) to the body or to the first tag above
+    `last`, and keeps the values of at most 32 `wanted` tags. Raises `NeedMore` or `Refused`; ValueError for too many tags."""
+
+def fragments(window: Buffer, base: int, pos: int, total: int, syntax: int) -> tuple[int, bool]:
+    """Hops over items of encapsulated PixelData (PS3.5 A.4). `window` holds the object's bytes from offset `base`; `pos` is the
+    offset of an item. Returns (offset of the first item not in the window, False) or (offset behind the sequence delimiter,
+    True). Raises `Refused`: `item-expected`, `truncated`."""
+
+def walk(data: Buffer, start: int, syntax: int) -> list[tuple[int, int, str, int, int, int]]:
+    """Every element, item and delimiter as (offset, tag, VR or "", length or -1, depth, offset of the value). Implicit VR
+    sequences of defined length are not entered: their VR is not known here. Raises `Refused`."""

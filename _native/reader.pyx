@@ -1,0 +1,373 @@
+"""The element walker (PS3.5 section 7) and the file meta (PS3.10 section 7.1): buffers in, values out, no I/O."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
+from engine._native.elements cimport (
+    EXPLICIT, BIG, UNDEFINED, ITEM, ITEM_END, SEQUENCE_END, OK, SHORT, BAD_VR,
+    Header, read_header, load32, load_tag, vr_kind, trim,
+)
+
+REASONS = {
+    TRUNCATED: ("truncated", "the object ends inside an element"),
+    BAD_VR_FOUND: ("bad-vr", "no value representation of PS3.5 stands where one must"),
+    TOO_DEEP: ("too-deep", f"sequences are nested more than {MAX_DEPTH} levels deep"),
+    ITEM_EXPECTED: ("item-expected", "a sequence holds something that is no item"),
+    STRAY_DELIMITER: ("stray-delimiter", "an item or a delimiter stands outside a sequence"),
+    OVERRUN: ("overrun", "an element reaches past the end of the sequence or item that holds it"),
+    BAD_VALUE: ("bad-value", "a value that must be replaced cannot be read"),
+    BAD_PRIVATE: ("bad-private", "a private element stands outside any reserved block"),
+    BY_PROFILE: ("by-profile", "the profile quarantines objects with this attribute"),
+    NO_MEMORY: ("no-memory", "not enough memory for the new head"),
+    TOO_LONG: ("too-long", "a new value is longer than its length field can say"),
+    HEAD_TOO_LARGE: ("head-too-large", "the head is larger than the limit"),
+}
+
+
+class Refused(Exception):
+    """An object that a core cannot treat with certainty: `code` (kebab-case), `message`, `offset` in bytes, `tag`."""
+
+    def __init__(self, code, message, offset, tag=None):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.offset = offset
+        self.tag = tag
+
+
+class NeedMore(Exception):
+    """The buffer ends too early: it must hold at least `upto` bytes of the object."""
+
+    def __init__(self, upto):
+        super().__init__(upto)
+        self.upto = upto
+
+
+cdef int fail(Trouble* trouble, int stop, uint64_t offset, uint32_t tag) noexcept nogil:
+    trouble.stop = stop
+    trouble.offset = offset
+    trouble.tag = tag
+    return stop
+
+
+cdef int raise_trouble(Trouble* trouble) except -1:
+    if trouble.stop == NEED_MORE:
+        raise NeedMore(trouble.offset)
+    code, message = REASONS[trouble.stop]
+    raise Refused(code, message, trouble.offset, trouble.tag or None)
+
+
+cdef int content_syntax(const uint8_t* p, size_t pos, size_t end, int assumed) noexcept nogil:
+    """The syntax in which the first item at `pos` is really written.
+
+    UN of undefined length holds implicit VR little endian (PS3.5 6.2.2, CP-246), yet explicit content exists; two capital
+    letters that are a VR cannot be the low half of a plausible implicit length, so they decide.
+    """
+    cdef uint16_t vr
+    if pos + 16 > end or load_tag(p + pos, 0) != ITEM or (load32(p + pos + 8, 0) & 0xFFFF) == 0xFFFE:
+        return assumed
+    vr = (<uint16_t>p[pos + 12] << 8) | p[pos + 13]
+    return EXPLICIT if vr_kind(vr) else assumed & ~EXPLICIT
+
+
+cdef size_t skip_undefined(
+    const uint8_t* p, size_t pos, size_t avail, size_t total, int syntax, bint fragments, Trouble* trouble
+) noexcept nogil:
+    """The offset behind an element of undefined length whose content starts at `pos`; on trouble, `trouble.stop` is set."""
+    cdef int depth = 0
+    cdef bint in_item[MAX_DEPTH * 2]
+    cdef int syntaxes[MAX_DEPTH * 2]
+    cdef Header h
+    cdef int answer
+    in_item[0] = False
+    syntaxes[0] = syntax
+    while True:
+        if pos + 12 > avail and avail < total:
+            fail(trouble, NEED_MORE, pos + 12, 0)
+            return pos
+        if pos > avail:
+            fail(trouble, TRUNCATED, pos, 0)
+            return pos
+        answer = read_header(p + pos, avail - pos, syntaxes[depth], &h)
+        if answer != OK:
+            fail(trouble, TRUNCATED if answer == SHORT else BAD_VR_FOUND, pos, 0)
+            return pos
+        if not in_item[depth]:
+            if h.tag == SEQUENCE_END:
+                pos += 8
+                if depth == 0:
+                    return pos
+                depth -= 1
+                continue
+            if h.tag != ITEM:
+                fail(trouble, ITEM_EXPECTED, pos, h.tag)
+                return pos
+            pos += 8
+            if h.length != UNDEFINED:
+                pos += h.length
+            elif fragments and depth == 0:
+                fail(trouble, ITEM_EXPECTED, pos - 8, h.tag)
+                return pos
+            else:
+                depth += 1
+                if depth >= MAX_DEPTH * 2:
+                    fail(trouble, TOO_DEEP, pos, h.tag)
+                    return pos
+                in_item[depth] = True
+                syntaxes[depth] = syntaxes[depth - 1]
+            if pos > total:
+                fail(trouble, TRUNCATED, pos - h.length, h.tag)
+                return pos
+            continue
+        if h.tag == ITEM_END:
+            pos += 8
+            depth -= 1
+            continue
+        pos += h.size
+        if h.length != UNDEFINED:
+            pos += h.length
+            if pos > total:
+                fail(trouble, TRUNCATED, pos - h.length, h.tag)
+                return pos
+            continue
+        depth += 1
+        if depth >= MAX_DEPTH * 2:
+            fail(trouble, TOO_DEEP, pos, h.tag)
+            return pos
+        in_item[depth] = False
+        syntaxes[depth] = syntaxes[depth - 1]
+        if h.vr == <uint16_t>((c'U' << 8) | c'N'):
+            syntaxes[depth] = content_syntax(p, pos, avail, 0)
+
+
+cdef str uid_text(const uint8_t* p, size_t n):
+    p = trim(p, &n)
+    return PyBytes_FromStringAndSize(<const char*>p, n).decode("latin-1")
+
+
+cdef class Meta:
+    """What the file meta says: `transfer_syntax`, `sop_class_uid`, `sop_instance_uid` ("" if absent), `start` (offset of
+    the data set), `syntax` (bits: 1 explicit, 2 big endian) as the data set is really written, `deflated`, `encapsulated`."""
+
+
+def read_meta(const uint8_t[::1] head, size_t total):
+    """Reads preamble and file meta; see the manual in reader.pyi."""
+    cdef const uint8_t* p = &head[0] if head.shape[0] else NULL
+    cdef size_t avail = head.shape[0], pos
+    cdef Header h
+    cdef int answer
+    cdef Meta meta = Meta.__new__(Meta)
+    cdef Trouble trouble
+    if total == 0:
+        raise Refused("empty", "the file is empty", 0)
+    if avail < 132 and avail < total:
+        raise NeedMore(132)
+    if avail >= 132 and memcmp(p + 128, b"DICM", 4) == 0:
+        pos = 132
+    elif avail >= 8 and load32(p, 0) & 0xFFFF == 2 and vr_kind((<uint16_t>p[4] << 8) | p[5]):
+        pos = 0  # a file meta without its preamble (PS3.10 7.1 demands one, old writers omit it)
+    else:
+        raise Refused("not-dicom", "there is neither a preamble with DICM nor a file meta", 0)
+    meta.transfer_syntax = meta.sop_class_uid = meta.sop_instance_uid = ""
+    while True:
+        if pos + 12 > avail and avail < total:
+            raise NeedMore(pos + 12)
+        if pos + 8 > avail or load32(p + pos, 0) & 0xFFFF != 2:
+            break  # the group ends where another begins; its length element is often wrong
+        answer = read_header(p + pos, avail - pos, EXPLICIT, &h)
+        if answer != OK:
+            fail(&trouble, TRUNCATED if answer == SHORT else BAD_VR_FOUND, pos, h.tag)
+            raise_trouble(&trouble)
+        if h.length == UNDEFINED or pos + h.size + h.length > total:
+            fail(&trouble, TRUNCATED, pos, h.tag)
+            raise_trouble(&trouble)
+        pos += h.size
+        if pos + h.length > avail:
+            raise NeedMore(pos + h.length)
+        if h.tag == 0x00020002:
+            meta.sop_class_uid = uid_text(p + pos, h.length)
+        elif h.tag == 0x00020003:
+            meta.sop_instance_uid = uid_text(p + pos, h.length)
+        elif h.tag == 0x00020010:
+            meta.transfer_syntax = uid_text(p + pos, h.length)
+        pos += h.length
+    meta.start = pos
+    _settle_syntax(meta, p, pos, avail)
+    return meta
+
+
+cdef int _settle_syntax(Meta meta, const uint8_t* p, size_t pos, size_t avail) except -1:
+    cdef str ts = meta.transfer_syntax
+    cdef bint explicit_there
+    meta.deflated = ts in ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95")
+    meta.encapsulated = False
+    meta.syntax = EXPLICIT
+    if meta.deflated:
+        return 0
+    explicit_there = pos + 8 <= avail and vr_kind((<uint16_t>p[pos + 4] << 8) | p[pos + 5]) != 0
+    if ts == "1.2.840.10008.1.2.2":
+        meta.syntax = EXPLICIT | BIG
+    elif ts in ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
+        # Writers confuse the two; the first element shows which it is, and the new file meta tells the truth.
+        meta.syntax = EXPLICIT if explicit_there else 0
+        meta.transfer_syntax = "1.2.840.10008.1.2.1" if explicit_there else "1.2.840.10008.1.2"
+    elif ts.startswith("1.2.840.10008.1.2.") and not ts.startswith("1.2.840.10008.1.2.6."):
+        meta.encapsulated = ts != "1.2.840.10008.1.2.4.94"
+        meta.syntax = EXPLICIT if explicit_there or pos == avail else 0
+    else:
+        raise Refused("unknown-transfer-syntax", "the transfer syntax is not one of PS3.5 annex A", 0, 0x00020010)
+    return 0
+
+
+cdef class Survey:
+    """Raw values of chosen top-level attributes; `get(tag)` is None where the attribute is absent."""
+
+    def get(self, uint32_t tag):
+        """The value's bytes without padding, or None."""
+        return self.values.get(tag)
+
+
+def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, wanted, uint32_t last=0xFFFFFFFF):
+    """Looks for the attributes `wanted` at the top level; see the manual in reader.pyi."""
+    cdef const uint8_t* p = &head[0] if head.shape[0] else NULL
+    cdef size_t avail = head.shape[0], pos = start, n
+    cdef uint32_t tags[MAX_WANTED]
+    cdef int count = 0, i, answer
+    cdef Header h
+    cdef Trouble trouble
+    cdef Survey found = Survey.__new__(Survey)
+    cdef const uint8_t* value
+    found.values = {}
+    for tag in wanted:
+        if count == MAX_WANTED:
+            raise ValueError(f"a survey looks for at most {MAX_WANTED} attributes")
+        tags[count] = tag
+        count += 1
+    trouble.stop = FINE
+    while pos < total:
+        if pos + 12 > avail and avail < total:
+            raise NeedMore(pos + 12)
+        answer = read_header(p + pos, avail - pos, syntax, &h)
+        if answer != OK:
+            if answer == SHORT:
+                break  # fewer than 8 bytes are left; the rewriter judges them
+            fail(&trouble, BAD_VR_FOUND, pos, 0)
+            raise_trouble(&trouble)
+        if h.tag > last or 0x7FE00008 <= h.tag <= 0x7FE00010:
+            break
+        found.elements += 1
+        pos += h.size
+        if h.length == UNDEFINED:
+            pos = skip_undefined(
+                p, pos, avail, total,
+                content_syntax(p, pos, avail, 0) if h.vr == <uint16_t>((c'U' << 8) | c'N') else syntax,
+                False, &trouble,
+            )
+            if trouble.stop != FINE:
+                raise_trouble(&trouble)
+            continue
+        if (h.tag >> 16) == 0xFFFE and h.length == 0:
+            continue
+        if pos + h.length > total:
+            fail(&trouble, TRUNCATED, pos - h.size, h.tag)
+            raise_trouble(&trouble)
+        for i in range(count):
+            if tags[i] == h.tag:
+                if pos + h.length > avail:
+                    raise NeedMore(pos + h.length)
+                n = h.length
+                value = trim(p + pos, &n)
+                found.values[h.tag] = PyBytes_FromStringAndSize(<const char*>value, n)
+                break
+        pos += h.length
+    found.end = pos
+    return found
+
+
+def fragments(const uint8_t[::1] window, size_t base, size_t pos, size_t total, int syntax):
+    """Hops over the items of encapsulated PixelData; see the manual in reader.pyi."""
+    cdef const uint8_t* p = &window[0] if window.shape[0] else NULL
+    cdef size_t end = base + window.shape[0]
+    cdef uint32_t length, tag
+    cdef Header h
+    cdef Trouble trouble
+    while pos >= base and pos + 8 <= end:
+        read_header(p + (pos - base), 8, syntax & BIG, &h)
+        if h.tag == SEQUENCE_END:
+            return pos + 8, True
+        if h.tag != ITEM or h.length == UNDEFINED:
+            fail(&trouble, ITEM_EXPECTED, pos, 0x7FE00010)
+            raise_trouble(&trouble)
+        if pos + 8 + h.length > total:
+            fail(&trouble, TRUNCATED, pos, 0x7FE00010)
+            raise_trouble(&trouble)
+        pos += 8 + <size_t>h.length
+    return pos, False
+
+
+def walk(const uint8_t[::1] data, size_t start, int syntax):
+    """Every element of a data set, in order; see the manual in reader.pyi."""
+    cdef const uint8_t* p = &data[0] if data.shape[0] else NULL
+    cdef size_t total = data.shape[0], pos = start
+    cdef size_t ends[MAX_DEPTH * 2 + 1]
+    cdef bint holds_items[MAX_DEPTH * 2 + 1]
+    cdef int syntaxes[MAX_DEPTH * 2 + 1]
+    cdef int depth = 0, answer, inner
+    cdef Header h
+    cdef Trouble trouble
+    cdef size_t limit
+    cdef list found = []
+    ends[0] = total
+    holds_items[0] = False
+    syntaxes[0] = syntax
+    while True:
+        while depth > 0 and pos == ends[depth]:
+            depth -= 1
+        if depth == 0 and pos == total:
+            return found
+        limit = ends[depth] if ends[depth] else total
+        answer = read_header(p + pos, limit - pos, syntaxes[depth], &h) if pos <= limit else SHORT
+        if answer != OK:
+            if depth == 0 and answer == SHORT and limit - pos < 8:
+                return found
+            fail(&trouble, TRUNCATED if answer == SHORT else BAD_VR_FOUND, pos, 0)
+            raise_trouble(&trouble)
+        found.append((
+            pos, h.tag, chr(h.vr >> 8) + chr(h.vr & 0xFF) if h.vr else "", h.length if h.length != UNDEFINED else -1,
+            depth, pos + h.size,
+        ))
+        inner = syntaxes[depth]
+        if h.tag == SEQUENCE_END or h.tag == ITEM_END:
+            if depth == 0 or holds_items[depth] != (h.tag == SEQUENCE_END):
+                fail(&trouble, STRAY_DELIMITER, pos, h.tag)
+                raise_trouble(&trouble)
+            pos += 8
+            depth -= 1
+            continue
+        if holds_items[depth] != (h.tag == ITEM):
+            fail(&trouble, ITEM_EXPECTED if holds_items[depth] else STRAY_DELIMITER, pos, h.tag)
+            raise_trouble(&trouble)
+        pos += h.size
+        if h.length != UNDEFINED and pos + h.length > limit:
+            fail(&trouble, TRUNCATED if limit == total else OVERRUN, pos - h.size, h.tag)
+            raise_trouble(&trouble)
+        if h.length == UNDEFINED and (h.tag == 0x7FE00010 or h.vr == <uint16_t>((c'O' << 8) | c'B')
+                                      or h.vr == <uint16_t>((c'O' << 8) | c'W')):
+            trouble.stop = FINE
+            pos = skip_undefined(p, pos, total, total, inner, True, &trouble)
+            if trouble.stop != FINE:
+                raise_trouble(&trouble)
+            continue
+        if h.vr == <uint16_t>((c'U' << 8) | c'N') and h.length == UNDEFINED:
+            inner = content_syntax(p, pos, total, 0)
+        if h.tag == ITEM or h.length == UNDEFINED or h.vr == <uint16_t>((c'S' << 8) | c'Q'):
+            depth += 1
+            if depth > MAX_DEPTH * 2:
+                fail(&trouble, TOO_DEEP, pos, h.tag)
+                raise_trouble(&trouble)
+            ends[depth] = pos + h.length if h.length != UNDEFINED else 0
+            holds_items[depth] = h.tag != ITEM
+            syntaxes[depth] = inner
+        else:
+            pos += h.length

@@ -1,0 +1,43 @@
+"""The file meta that Penstock writes (PS3.10 section 7.1): always its own, never the source's."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+
+IMPLEMENTATION_CLASS_UID = b"2.25.236906484215790412908375460274838610273"
+IMPLEMENTATION_VERSION_NAME = b"PENSTOCK_0"
+PREAMBLE = bytes(128) + b"DICM"
+
+
+def _element(tag: int, vr: bytes, value: bytes, pad: bytes = b"\0") -> bytes:
+    if len(value) & 1:
+        value += pad
+    if vr == b"OB":
+        return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+
+
+@lru_cache(maxsize=256)
+def _before(sop_class_uid: bytes) -> bytes:
+    version = _element(0x00020001, b"OB", b"\0\1")
+    return version + (_element(0x00020002, b"UI", sop_class_uid) if sop_class_uid else b"")
+
+
+@lru_cache(maxsize=64)
+def _after(transfer_syntax: bytes) -> bytes:
+    return (
+        _element(0x00020010, b"UI", transfer_syntax)
+        + _element(0x00020012, b"UI", IMPLEMENTATION_CLASS_UID)
+        + _element(0x00020013, b"SH", IMPLEMENTATION_VERSION_NAME, b" ")
+    )
+
+
+def file_meta(sop_class_uid: bytes, sop_instance_uid: bytes, transfer_syntax: bytes) -> bytes:
+    """A preamble of 128 zero bytes, `DICM` and the file meta group; UIDs as ASCII without padding.
+
+    An empty SOP class or instance is left out, so that a reader is not shown a value nobody knows.
+    """
+    instance = _element(0x00020003, b"UI", sop_instance_uid) if sop_instance_uid else b""
+    group = _before(sop_class_uid) + instance + _after(transfer_syntax)
+    return PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group

@@ -1,0 +1,89 @@
+"""A rewrite as a value: what to write, and which spans of the source to keep unread."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+
+from engine.errors import SpoolError
+
+_COPY_AT_ONCE = 1 << 30
+_NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the gateway must know of an object before it has a plan: original UIDs, "" where absent."""
+
+    transfer_syntax: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPlan:
+    """The output of one object: `head`, then `spans` of the source as (offset, length) in bytes, then `tail`.
+
+    The first span begins with the element `body_tag`, whose header's bytes are `body_header`. All UIDs are the new ones.
+    `size` is the length of the whole output in bytes; `counts` holds elements by action.
+    """
+
+    head: bytes
+    spans: tuple[tuple[int, int], ...]
+    tail: bytes
+    body_tag: int | None
+    body_header: bytes
+    size: int
+    transfer_syntax: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    hashed_id: str
+    counts: dict[str, int]
+
+
+def write_plan(plan: ObjectPlan, source: int, target: int) -> None:
+    """Writes an output: head, kept spans copied inside the kernel, tail. Both arguments are file descriptors; `target` is
+    written from its current position on.
+
+    Raises OSError as the kernel gives it, and SpoolError `source-changed` if the source has become shorter.
+    """
+    _write_all(target, plan.head)
+    for offset, length in plan.spans:
+        _copy(source, target, offset, length)
+    if plan.tail:
+        _write_all(target, plan.tail)
+
+
+def _write_all(target: int, data: bytes) -> None:
+    written = os.write(target, data)
+    while written < len(data):
+        written += os.write(target, memoryview(data)[written:])
+
+
+def _copy(source: int, target: int, offset: int, length: int) -> None:
+    copy = _copy_range
+    while length:
+        try:
+            done = copy(source, target, offset, min(length, _COPY_AT_ONCE))
+        except OSError as error:
+            if copy is _send or error.errno not in _NO_COPY_RANGE:
+                raise
+            copy = _send  # two file systems that cannot copy between each other
+            continue
+        if not done:
+            raise SpoolError("source-changed", "the source became shorter while it was copied", offset=offset)
+        offset += done
+        length -= done
+
+
+def _copy_range(source: int, target: int, offset: int, count: int) -> int:
+    return os.copy_file_range(source, target, count, offset_src=offset)
+
+
+def _send(source: int, target: int, offset: int, count: int) -> int:
+    return os.sendfile(target, source, offset, count)
