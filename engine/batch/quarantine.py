@@ -1,0 +1,84 @@
+"""OUT/quarantine.json: every file that was not rewritten, by name, and why.
+
+Names of files may name patients. So this report is for the operator of the run alone: mode 0600, and none of
+it is ever logged. It is written as the run goes, to a part that takes its name in one rename at the end, so a
+run that refuses a million files holds none of them in memory, and a reader never sees half a report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import orjson
+
+from engine.spool.layout import fsync_folder
+
+NAME = "quarantine.json"
+
+
+class Quarantine:
+    """The report of one run; `refuse` and `notice` while it lasts, `finish` at its end. OSError when the disk
+    fails."""
+
+    def __init__(self, out: Path, part: Path) -> None:
+        self._path = out / NAME
+        self._part = part
+        self._notices: list[bytes] = []
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(descriptor, "wb")
+        self._file.write(b'{"refused":[')
+        self._empty = True
+
+    def refuse(
+        self,
+        name: bytes,
+        code: str,
+        reason: str,
+        *,
+        hint: str = "",
+        tag: int | None = None,
+        offset: int | None = None,
+    ) -> None:
+        """An input that has no output. `name` is relative to the input folder."""
+        self._file.write(b"\n" if self._empty else b",\n")
+        self._file.write(_entry(name, code, reason, hint, tag, offset))
+        self._empty = False
+
+    def notice(self, name: bytes, code: str, reason: str) -> None:
+        """Something worth knowing behind which no object was lost."""
+        self._notices.append(_entry(name, code, reason, "", None, None))
+
+    def finish(self, *, finished: bool) -> None:
+        """Gives the report its name, durably. `finished` is false when the run stopped before its end: then
+        files that were not reached are in no list."""
+        self._file.write(
+            b'],\n"notices":[' + b"".join(b"\n" + entry for entry in _joined(self._notices)) + b"],\n"
+        )
+        self._file.write(b'"finished":' + orjson.dumps(finished) + b"}\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.rename(self._path)
+        fsync_folder(self._path.parent)
+
+    def close(self) -> None:
+        """For a run that fails: no report."""
+        self._file.close()
+
+
+def _joined(entries: list[bytes]) -> list[bytes]:
+    return [entry + b"," for entry in entries[:-1]] + entries[-1:]
+
+
+def _entry(name: bytes, code: str, reason: str, hint: str, tag: int | None, offset: int | None) -> bytes:
+    return orjson.dumps(
+        {
+            # Names need not be UTF-8; bytes that are not are shown as \xNN.
+            "path": name.decode("utf-8", "backslashreplace"),
+            "code": code,
+            "reason": reason,
+            "hint": hint,
+            "tag": None if tag is None else f"({tag >> 16:04X},{tag & 0xFFFF:04X})",
+            "offset": offset,
+        }
+    )

@@ -1,0 +1,240 @@
+"""One worker: takes batches of names, gives back tallies. Only names and small values cross to and fro, no
+pixels."""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import mmap
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.batch.journal import Done, tag_of
+from engine.batch.outputs import Outputs, Put
+from engine.errors import Refusal, SpoolError
+from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.rewrite import Pseudonymizer
+
+MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.4 annex I: the SOP class of a DICOMDIR
+FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "has no quota left for you"}
+KNOWN_STUDIES = 1024
+READ = (
+    os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+)  # a pipe put there meanwhile must not hold us up
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Names relative to the input folder. `again`: a worker died of them, so an output that is there already
+    may be of that worker's making and counts as written now."""
+
+    names: tuple[bytes, ...]
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file that was not rewritten, and why. `tag` is (group << 16 | element), `offset` a byte of the
+    file."""
+
+    name: bytes
+    code: str
+    reason: str
+    hint: str = ""
+    tag: int | None = None
+    offset: int | None = None
+    retryable: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a job. Sizes are bytes; `tags` go into the journal; `studies` are 64-bit marks, the same
+    for the same study in all workers; `left` was not begun because the run is to stop; `halt` says why it has
+    to."""
+
+    written: int = 0
+    present: int = 0
+    already_done: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    tags: bytearray = field(default_factory=bytearray)
+    studies: set[int] = field(default_factory=set)
+    actions: Counter[str] = field(default_factory=Counter)
+    refused: list[RefusedFile] = field(default_factory=list)
+    beside: list[bytes] = field(default_factory=list)
+    left: tuple[bytes, ...] = ()
+    halt: SpoolError | None = None
+
+    @property
+    def files(self) -> int:
+        """How many files met their fate."""
+        return self.written + self.present + self.already_done + len(self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a worker derives from: 32 bytes each (`runfolder`)."""
+
+    passes: bytes
+    journal: bytes
+
+
+class Worker:
+    """Rewrites files of one input folder into one output folder. `stop` is shared memory: once its first byte
+    is not zero, no new file is begun."""
+
+    def __init__(
+        self,
+        pseudonymizer: Pseudonymizer,
+        source: Path,
+        outputs: Outputs,
+        keys: Keys,
+        done: Done,
+        stop: mmap.mmap,
+    ) -> None:
+        self._pseudonymizer = pseudonymizer
+        self._source = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._outputs = outputs
+        self._keys = keys
+        self._done = done
+        self._stop = stop
+        self._pass_keys: dict[str, bytes] = {}
+
+    def close(self) -> None:
+        os.close(self._source)
+        self._outputs.close()
+
+    def do(self, job: Job) -> Tally:
+        """Treats each file of the job. Never raises for a file: what is wrong with it stands in the tally."""
+        tally = Tally()
+        for at, name in enumerate(job.names):
+            if self._stop[0]:
+                tally.left = job.names[at:]
+                break
+            try:
+                self._file(name, job.again, tally)
+            except SpoolError as error:
+                tally.halt = error
+                tally.left = job.names[at:]
+                break
+            except Refusal as refusal:
+                tally.refused.append(_refused(name, refusal))
+            except Exception as error:  # noqa: BLE001 - fail closed: this file is refused, the others go on
+                tally.refused.append(RefusedFile(name, "internal-error", _where(error)))
+        return tally
+
+    def _file(self, name: bytes, again: bool, tally: Tally) -> None:
+        try:
+            source = os.open(name, READ, dir_fd=self._source)
+        except OSError as error:
+            raise _unreadable(error) from error
+        try:
+            about = os.fstat(source)
+            tag = tag_of(self._keys.journal, name, about.st_size, about.st_mtime_ns)
+            if tag in self._done:
+                tally.already_done += 1
+                return
+            plan, study = self._plan(source, about.st_size)
+            put = self._put(plan, source, about)
+        finally:
+            os.close(source)
+        tally.tags += tag
+        tally.studies.add(int.from_bytes(study[:8], "big"))
+        if put is Put.PRESENT and not again:
+            tally.present += 1
+            return
+        if put is Put.BESIDE:
+            tally.beside.append(name)
+        tally.written += 1
+        tally.bytes_read += about.st_size
+        tally.bytes_written += plan.size
+        tally.actions.update(plan.counts)
+
+    def _plan(self, source: int, size: int) -> tuple[ObjectPlan, bytes]:
+        if size == 0:
+            raise Refusal("empty", "the file is empty")
+        try:
+            survey = self._pseudonymizer.survey(source, size)
+            if survey.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
+                raise Refusal(
+                    "dicomdir",
+                    "a DICOMDIR lists the files of a medium by names that the outputs do not have",
+                    hint="make a new one from the outputs if one is needed",
+                )
+            pass_key = self._pass_key(survey.study_instance_uid)
+            return self._pseudonymizer.plan(source, size, pass_key), pass_key
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    def _pass_key(self, study: str) -> bytes:
+        key = self._pass_keys.get(study)
+        if key is None:
+            if len(self._pass_keys) >= KNOWN_STUDIES:
+                self._pass_keys.clear()
+            key = hmac.digest(self._keys.passes, study.encode(), "sha256")
+            self._pass_keys[study] = key
+        return key
+
+    def _put(self, plan: ObjectPlan, source: int, about: os.stat_result) -> Put:
+        try:
+            return self._outputs.put(plan, source, about)
+        except SpoolError as error:
+            # The copy ended early, which is the fault of this input alone.
+            raise Refusal("changed-while-read", error.message, retryable=True) from error
+        except OSError as error:
+            if error.errno not in FULL:
+                _read_through(source, plan.spans)
+            raise output_failure(error) from error
+
+
+def output_failure(error: OSError) -> SpoolError:
+    """What ends a run: nothing more can be written. What is finished stays, and the run can be taken up
+    again."""
+    number = error.errno or 0
+    if number in FULL:
+        return SpoolError(
+            "disk-full",
+            f"the disk of the output folder {FULL[number]}",
+            hint="free some space there and run the same command again; it goes on where it stopped",
+            retryable=True,
+        )
+    return SpoolError(
+        "output-failed",
+        f"the output folder cannot be written: {os.strerror(number)}",
+        hint="mend that and run the same command again; it goes on where it stopped",
+        retryable=True,
+    )
+
+
+def _read_through(source: int, spans: Iterable[tuple[int, int]]) -> None:
+    """A copy that failed does not say on which side: Refusal if the source cannot be read."""
+    try:
+        for offset, length in spans:
+            for at in range(offset, offset + length, 1 << 20):
+                os.pread(source, min(1 << 20, offset + length - at), at)
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> Refusal:
+    # strerror alone: the text of an OSError ends with the path.
+    reason = os.strerror(error.errno) if error.errno else "unknown error"
+    return Refusal("unreadable", f"the file cannot be read: {reason}", retryable=True)
+
+
+def _refused(name: bytes, why: Refusal) -> RefusedFile:
+    return RefusedFile(name, why.code, why.message, why.hint, why.tag, why.offset, why.retryable)
+
+
+def _where(error: Exception) -> str:
+    """The kind of error and the line that raised it; never its text, which may hold a value of the object."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = (
+        f" in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else ""
+    )
+    return f"{type(error).__name__}{place}; please report it"
