@@ -159,7 +159,7 @@ def _private(
         "vr",
     }:
         raise problem.error(
-            'private = { group = 0x0019, creator = "…", element = 0x0C } is needed, and vr if it is not known',
+            'private = { group = 0x0019, creator = "…", element = 0x0C } is needed; vr where it is not known',
             key="private",
             rule=number,
         )
