@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("pseudonymize",),
     ("profile",),
     ("spool", "dicom"),
-    ("metrics", "log"),
+    ("metrics", "log", "process"),
     ("config",),
     ("errors", "version"),
     ("_native",),

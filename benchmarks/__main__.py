@@ -1,0 +1,75 @@
+"""`python -m benchmarks`: every benchmark, one after the other, then docs/benchmarks.{json,md,svg}."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import orjson
+
+from benchmarks import environment, gateway, head, memory, render, rewrite
+from benchmarks.result import Result
+
+Run = Callable[[Path, int, int], Result]  # work folder, rounds, objects
+
+BENCHMARKS: dict[str, tuple[Run, int]] = {
+    "rewrite": (rewrite.run, 1_000),
+    "head": (head.run, 2_000),
+    "gateway": (gateway.run, 1_000),
+    "memory": (memory.run, 1),
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(sorted(BENCHMARKS)))
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1), help="How often each is repeated."
+)
+@click.option("--quick", is_flag=True, help="A tenth of the objects, one round: does it run?")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Where the files lie meanwhile [default: a temporary folder].",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for benchmarks.json, .md and .svg [default: print].",
+)
+def main(names: tuple[str, ...], rounds: int, quick: bool, work: Path | None, output: Path | None) -> None:
+    """Runs NAMES, or all."""
+    wanted = [name for name in BENCHMARKS if not names or name in names]
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=work) as folder:
+        place = Path(folder)
+        results = []
+        for name in wanted:
+            click.echo(f"{name} …", err=True)
+            run, objects = BENCHMARKS[name]
+            results.append(
+                run(place, 1 if quick else rounds, max(1, objects // 10) if quick else objects).describe()
+            )
+        told = {"environment": environment.describe(place), "quick": quick, "benchmarks": results}
+    if output is None:
+        click.echo(render.page(told))
+        return
+    _write(output, told)
+    click.echo(f"written: {output}/benchmarks.json, .md, .svg", err=True)
+
+
+def _write(output: Path, told: dict[str, object]) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    # Through JSON and back, so that the page shows what the file says.
+    document = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    (output / "benchmarks.json").write_bytes(document)
+    read = orjson.loads(document)
+    (output / "benchmarks.md").write_text(render.page(read), encoding="utf-8")
+    for benchmark in read["benchmarks"]:
+        if benchmark["name"] == "rewrite":
+            title = "Rewriting 530 KB CT slices, file to file, one core: files per second"
+            (output / "benchmarks.svg").write_text(render.picture(benchmark["rows"], title), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Turns the JSON of a run into a page and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+Json = dict[str, Any]
+
+WIDTH, BAR, LABEL = 720, 26, 300
+
+
+def page(told: Json) -> str:
+    """The whole run as Markdown."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Made by `python -m benchmarks`; the figures are in [benchmarks.json](benchmarks.json). Machines differ and this one is",
+        "shared: read the ratios within a run, not the absolute figures, and run it on yours.",
+        "",
+        *_environment(told["environment"]),
+        "",
+        "## Targets",
+        "",
+        "| what | wanted | seen | |",
+        "| --- | --- | --- | --- |",
+    ]
+    for benchmark in told["benchmarks"]:
+        lines += [_target(target) for target in benchmark["targets"]]
+    for benchmark in told["benchmarks"]:
+        lines += ["", f"## {benchmark['title']}", "", benchmark["text"], ""]
+        if benchmark["name"] == "rewrite":
+            lines += ["![files per second](benchmarks.svg)", ""]
+        lines += ["| | median | spread | |", "| --- | --- | --- | --- |"]
+        lines += [_row(row) for row in benchmark["rows"]]
+    return "\n".join(lines) + "\n"
+
+
+def _environment(environment: Json) -> list[str]:
+    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+    machine = ("processor", "memory_gib", "kernel", "file_system", "python", "compiler")
+    processor, memory, kernel, system, python, compiler = (environment[name] for name in machine)
+    return [
+        f"Measured with {environment['cores']} cores of {processor}, {memory} GiB, Linux {kernel}, {system}, Python {python},",
+        f"{compiler}. Penstock {environment['penstock']}; {packages}.",
+    ]
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _target(target: Json) -> str:
+    verdict = "met" if target["met"] else "**missed**"
+    wanted = f"{target['bound']} {_number(target['wanted'])} {target['unit']}"
+    return f"| {target['what']} | {wanted} | {_number(target['seen'])} {target['unit']} | {verdict} |"
+
+
+def _row(row: Json) -> str:
+    spread = f"{_number(row['low'])} – {_number(row['high'])}"
+    return f"| {row['name']} | {_number(row['median'])} {row['unit']} | {spread} | {row['note']} |"
+
+
+def picture(rows: Sequence[Json], title: str) -> str:
+    """Bars of the rows' medians, with their spread, as SVG. Colours are legible on light and dark pages."""
+    most = max(row["high"] for row in rows)
+    height = BAR * len(rows) + 56
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{WIDTH}" height="{height}" rx="6" fill="#f6f8fa"/>',
+        f'<text x="16" y="28" font-weight="bold" fill="#1f2328">{escape(title)}</text>',
+    ]
+    scale = (WIDTH - LABEL - 90) / most
+    for number, row in enumerate(rows):
+        parts += _bar(row, 44 + BAR * number, scale)
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _bar(row: Json, y: int, scale: float) -> list[str]:
+    name = row["name"].replace("`", "")
+    colour = "#0f766e" if name.startswith("Penstock") else "#94a3b8"
+    width, middle = row["median"] * scale, y + BAR // 2 - 3
+    low, high = LABEL + row["low"] * scale, LABEL + row["high"] * scale
+    return [
+        f'<text x="{LABEL - 8}" y="{middle + 4}" text-anchor="end" fill="#1f2328">{escape(name)}</text>',
+        f'<rect x="{LABEL}" y="{y}" width="{width:.1f}" height="{BAR - 8}" fill="{colour}"/>',
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{middle}" y2="{middle}" stroke="#1f2328"/>',
+        f'<text x="{max(high, LABEL + width) + 8:.1f}" y="{middle + 4}" fill="#1f2328">{_number(row["median"])}</text>',
+    ]

@@ -1,0 +1,110 @@
+"""One way of bringing a folder of files to another, in a process of its own: plain copies, and Penstock's rewrite.
+
+python -m benchmarks.subjects NAME SOURCE TARGET COUNT
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+Bring = Callable[[int, int, int], None]  # source descriptor, target descriptor, source size in bytes
+
+# A head of this CT begins with so many bytes of the source and ends with so many in the output: what a rewrite does to
+# the alignment of what follows. (The exact figures do not matter, that they differ modulo the page does.)
+OLD_HEAD, NEW_HEAD = 6_338, 3_470
+
+
+def _copy_range(source: int, target: int, offset: int, count: int) -> None:
+    while count:
+        moved = os.copy_file_range(source, target, count, offset_src=offset)
+        if not moved:
+            raise OSError("the source ended early")
+        offset += moved
+        count -= moved
+
+
+def copy_aligned() -> Bring:
+    """The whole file by copy_file_range: source and target offsets are equal."""
+
+    def bring(source: int, target: int, size: int) -> None:
+        _copy_range(source, target, 0, size)
+
+    return bring
+
+
+def copy_unaligned() -> Bring:
+    """A head of another length, then the rest by copy_file_range: the least that a changed head costs."""
+    head = bytes(NEW_HEAD)
+
+    def bring(source: int, target: int, size: int) -> None:
+        os.write(target, head)
+        _copy_range(source, target, OLD_HEAD, size - OLD_HEAD)
+
+    return bring
+
+
+def penstock() -> Bring:
+    """The default profile: head read, planned and written, body by copy_file_range."""
+    from engine.profile import compiled
+    from engine.pseudonymize.identity import HashSecret
+    from engine.pseudonymize.plan import write_plan
+    from engine.pseudonymize.rewrite import Pseudonymizer
+
+    pseudonymizer = Pseudonymizer(compiled("default"), HashSecret.generate())
+    pass_key = secrets.token_bytes(32)
+
+    def bring(source: int, target: int, size: int) -> None:
+        write_plan(pseudonymizer.plan(source, size, pass_key), source, target)
+
+    return bring
+
+
+SUBJECTS: dict[str, Callable[[], Bring]] = {
+    "copy-aligned": copy_aligned,
+    "copy-unaligned": copy_unaligned,
+    "penstock": penstock,
+}
+
+
+def main(name: str, source: Path, target: Path, count: int) -> dict[str, float]:
+    """Brings the first `count` files; seconds of wall and processor time, peak RSS in bytes."""
+    bring = SUBJECTS[name]()
+    paths = sorted(source.iterdir())[:count]
+    for path in paths:
+        path.read_bytes()
+    _one(bring, paths[0], target / "warm-up")
+    os.sync()
+    began, used = time.perf_counter(), time.process_time()
+    for path in paths:
+        _one(bring, path, target / path.name)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    return {"objects": len(paths), "seconds": seconds, "cpu_seconds": cpu, "peak_rss": _peak_rss()}
+
+
+def _peak_rss() -> int:
+    """Bytes. Not from getrusage, whose maximum outlives fork and exec and so shows the parent's."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def _one(bring: Bring, path: Path, target: Path) -> None:
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            bring(source, made, os.fstat(source).st_size)
+        finally:
+            os.close(made)
+    finally:
+        os.close(source)
+
+
+if __name__ == "__main__":
+    print(orjson.dumps(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))).decode())

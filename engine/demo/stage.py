@@ -1,0 +1,171 @@
+"""All that a run needs in one folder: certificates, secrets, two configurations, and the two commands that use them.
+
+FOLDER/  gateway.toml  platform.toml  hash-secret  master-key  certificates/  spool/  storage/  gateway.log  platform.log
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.demo.process import Process, free_port, listens
+from engine.errors import PenstockError
+from engine.platform.certificates import CertificateFiles, make_files
+from engine.platform.keys import MasterKey
+from engine.pseudonymize.identity import HashSecret
+
+HOST = "127.0.0.1"
+CALLED, CALLING = "PENSTOCK", "DEMO_PACS"
+START_SECONDS = 30.0
+
+Value = str | int | float | bool
+Table = Mapping[str, Value]
+Changes = Mapping[str, Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where everything is; `gateway` and `platform` are not started yet."""
+
+    folder: Path
+    gateway_port: int
+    platform_port: int
+    certificates: CertificateFiles
+    gateway: Process
+    platform: Process
+
+    @property
+    def secret(self) -> HashSecret:
+        return HashSecret.load(self.folder / "hash-secret")
+
+    @property
+    def spool(self) -> Path:
+        return self.folder / "spool"
+
+    @property
+    def platform_url(self) -> str:
+        return f"https://{HOST}:{self.platform_port}"
+
+    def start_platform(self) -> None:
+        """Starts the platform and waits until it listens; PartError says why it does not."""
+        self.platform.start()
+        self.platform.wait_until(lambda: listens(self.platform_port), "listening", START_SECONDS)
+
+    def start_gateway(self) -> None:
+        """Starts the gateway and waits until it listens; PartError says why it does not."""
+        self.gateway.start()
+        self.gateway.wait_until(lambda: listens(self.gateway_port), "listening", START_SECONDS)
+
+
+def build(folder: Path, gateway: Changes | None = None, platform: Changes | None = None) -> Stage:
+    """Lays everything out in `folder`, which is empty or missing. The changes replace keys of the two configurations.
+
+    ConfigError when a file is there already.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    certificates = make_files(
+        folder / "certificates", ["localhost", HOST], institution="Klinikum Musterstadt"
+    )
+    HashSecret.generate().write(folder / "hash-secret")
+    MasterKey.write_new(folder / "master-key")
+    ports = free_port(), free_port()
+    wanted = _gateway_tables(certificates, *ports)
+    _write_config(
+        folder / "gateway.toml", wanted, gateway or {}, [{"ae_title": CALLING, "network": "127.0.0.0/8"}]
+    )
+    _write_config(folder / "platform.toml", _platform_tables(certificates, ports[1]), platform or {})
+    return Stage(
+        folder=folder,
+        gateway_port=ports[0],
+        platform_port=ports[1],
+        certificates=certificates,
+        gateway=Process("gateway", ["up", "--config", str(folder / "gateway.toml")], folder / "gateway.log"),
+        platform=Process(
+            "platform", ["platform", "--config", str(folder / "platform.toml")], folder / "platform.log"
+        ),
+    )
+
+
+@contextmanager
+def running(stage: Stage) -> Iterator[Stage]:
+    """Both started; both ended at the end, the gateway first so that it can drain. No process outlives this."""
+    try:
+        stage.start_platform()
+        stage.start_gateway()
+        yield stage
+    finally:
+        _end(stage.gateway)
+        _end(stage.platform)
+
+
+def _end(process: Process) -> None:
+    """Ends it without replacing the error that may be on its way."""
+    try:
+        if process.running:
+            process.stop()
+    except PenstockError:
+        process.kill()
+
+
+def _gateway_tables(
+    certificates: CertificateFiles, port: int, platform_port: int
+) -> dict[str, dict[str, Value]]:
+    return {
+        "gateway": {"name": "demo"},
+        "spool": {"path": "spool"},
+        "receiver": {"host": HOST, "port": port, "ae_title": CALLED},
+        "passes": {"quiet_seconds": 1.0},
+        "identity": {"secret_file": "hash-secret"},
+        "uploader": {
+            "url": f"https://{HOST}:{platform_port}",
+            "certificate": str(certificates.client_certificate),
+            "key": str(certificates.client_key),
+            "ca": str(certificates.ca),
+            "backoff_max": 2.0,
+        },
+    }
+
+
+def _platform_tables(certificates: CertificateFiles, port: int) -> dict[str, dict[str, Value]]:
+    return {
+        "platform": {
+            "host": HOST,
+            "port": port,
+            "certificate": str(certificates.server_certificate),
+            "key": str(certificates.server_key),
+            "client_ca": str(certificates.ca),
+            "storage": "storage",
+            "master_key_file": "master-key",
+        }
+    }
+
+
+def _write_config(
+    path: Path, tables: dict[str, dict[str, Value]], changes: Changes, peers: list[Table] | None = None
+) -> None:
+    for name, table in changes.items():
+        tables.setdefault(name, {}).update(table)
+    lines: list[str] = []
+    for name, table in tables.items():
+        lines += [f"[{name}]", *_pairs(table), ""]
+    for peer in peers or []:
+        lines += ["[[receiver.peer]]", *_pairs(peer), ""]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _pairs(table: Table) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in table.items()]
+
+
+def _toml(value: Value) -> str:
+    """A TOML value. Basic strings escape as JSON's do, but for DEL."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = "".join(
+            f"\\u{ord(c):04x}" if c in '"\\' or ord(c) < 32 or ord(c) == 127 else c for c in value
+        )
+        return f'"{escaped}"'
+    return repr(value)
