@@ -53,7 +53,9 @@ class Budget:
             if os.fstat(descriptor).st_size < SLOTS * SLOT_BYTES:
                 os.posix_fallocate(descriptor, 0, SLOTS * SLOT_BYTES)
             area = mmap.mmap(descriptor, SLOTS * SLOT_BYTES)
-            return cls(area, _slot_for(area, name), max_bytes)
+            slot = _slot_for(area, name)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # the mapping keeps a copy of the descriptor
+            return cls(area, slot, max_bytes)
         finally:
             os.close(descriptor)
 

@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS object (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_hashed_id ON object (hashed_id);
 CREATE INDEX IF NOT EXISTS by_study ON object (study);
+CREATE INDEX IF NOT EXISTS by_sop ON object (sop);
+CREATE INDEX IF NOT EXISTS by_pass ON object (pass_id);
 CREATE INDEX IF NOT EXISTS half_released ON object (id) WHERE receipted IS NOT NULL AND deleted IS NULL;
 """
 
@@ -153,7 +155,8 @@ class Ledger:
         oldest first.
         """
         return self._rows(
-            "WHERE hashed_id = ?1 OR study = ?1 OR sop = ?1 OR pass_id = ?1 OR id = ?1 ORDER BY received LIMIT ?2",
+            "WHERE id = ?1 OR hashed_id = ?1 OR study = ?1 OR sop = ?1 OR pass_id = ?1 "
+            "ORDER BY received LIMIT ?2",
             (word, limit),
         )
 
