@@ -6,14 +6,12 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from blake3 import blake3
-
 from engine._native.reader import Meta, Refused, read_meta, survey
 from engine._native.reader import Survey as Values
 from engine._native.rewriter import Plan, Rewriter
 from engine.dicom.file_meta import file_meta
 from engine.errors import Refusal
-from engine.pseudonymize.body import body_end, read_tail
+from engine.pseudonymize.body import body_end, content_digest, read_tail
 from engine.pseudonymize.deflated import deflate, inflate
 from engine.pseudonymize.identities import (
     ACCESSION,
@@ -87,7 +85,7 @@ class Pseudonymizer:
         rewriter.set_pass_key(pass_key)
         old_instance = values.get(SOP_INSTANCE) or meta.sop_instance_uid.encode("latin-1")
         identity = self._identities.of(values, old_instance)
-        new_instance = rewriter.new_uid(old_instance or self._stand_in(size))
+        new_instance = rewriter.new_uid(old_instance or content_digest(fd))
 
         def rewrite(view: memoryview) -> Plan:
             data, total, start = (
@@ -143,10 +141,6 @@ class Pseudonymizer:
             # Absent, or out of order further down: only the whole top level can tell.
             values = self._window.run(lambda view: survey(view, size, meta.start, meta.syntax, WANTED))
         return meta, values, None
-
-    def _stand_in(self, size: int) -> bytes:
-        """An object without any SOP Instance UID gets one from its own bytes: the same at each retry of a pass."""
-        return blake3(self._window.view).digest() + size.to_bytes(8, "big")
 
     @staticmethod
     def _body(
