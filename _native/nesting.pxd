@@ -16,7 +16,7 @@ cdef enum:
     MAX_BLOCKS = 256        # private blocks that may be open at once on one way down
     NO_PATCH = -1
 
-cdef enum Counted:          # what a count means, beyond the actions
+cdef enum:                  # what a count means, beyond the actions
     TRAILING = ACTION_COUNT
     GROUP_LENGTHS = ACTION_COUNT + 1
     PRIVATE = ACTION_COUNT + 2
