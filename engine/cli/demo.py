@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from engine.cli.output import json_option, print_json
+from engine.cli.output import json_option, print_json, visible
 
 FAILED = 1
 
@@ -24,13 +24,21 @@ def command(slices: int, as_json: bool) -> int:
     """
     from rich.console import Console
 
+    from engine.demo.process import PartError
     from engine.demo.render import show
     from engine.demo.show import play
     from engine.dicom.sample import Shape
 
-    console = Console(stderr=as_json, quiet=as_json, highlight=False)
+    console = Console(quiet=as_json, highlight=False)
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
-        story = play(Path(folder), Shape(slices=slices), lambda step: console.print(f"[dim]·[/dim] {step}"))
+        try:
+            story = play(
+                Path(folder), Shape(slices=slices), lambda step: console.print(f"[dim]·[/dim] {step}")
+            )
+        except PartError as failed:
+            for line in failed.tail:
+                click.echo(f"  {failed.part}: {visible(line)}", err=True)
+            raise
     if as_json:
         print_json(story.describe())
     else:

@@ -21,15 +21,13 @@ class PartError(PenstockError):
     """One part of the whole did not do its work. `tail`: the last lines that it wrote to its log."""
 
     def __init__(self, part: str, message: str, tail: Sequence[str] = ()) -> None:
-        hint = "its last words: " + "\n  ".join(["", *tail]) if tail else ""
-        super().__init__("part-failed", f"{part}: {message}", hint=hint)
+        super().__init__("part-failed", f"{part}: {message}")
         self.part = part
         self.tail = tuple(tail)
 
     def describe(self) -> dict[str, object]:
         """As every error, with the part and its last log lines."""
-        told: dict[str, object] = {"code": self.code, "message": self.message, "part": self.part}
-        return told | {"log": list(self.tail)}
+        return super().describe() | {"part": self.part, "log": list(self.tail)}
 
 
 class Process:
