@@ -78,8 +78,9 @@ class Command:
     """Command Data Set Type (0000,0800): 0x0101 = no data set follows."""
     status: int
     sop_class_uid: str
-    """Affected or Requested SOP Class UID: 1 to 64 digits and dots."""
+    """Affected or Requested SOP Class UID: 1 to 64 digits and dots; also empty if it is anything else."""
     sop_instance_uid: str
+    """The same of the instance."""
     comment: bytes
     """Error Comment (0000,0902), as sent, 64 bytes at most. Free text of the peer: never log it."""
 
@@ -89,7 +90,9 @@ def decode_command(data: bytes | bytearray | memoryview) -> Command:
 def command_set(elements: Iterable[tuple[int, int | str | bytes]]) -> bytes:
     """Encodes (element, value) pairs of group 0000, which must ascend; int becomes US, str and bytes are padded. Adds the group length."""
 
-def command_pdus(context_id: int, elements: Iterable[tuple[int, int | str | bytes]], max_length: int = 0) -> bytes:
+def command_pdus(
+    context_id: int, elements: Iterable[tuple[int, int | str | bytes]], max_length: int = 0
+) -> bytes:
     """The command set in P-DATA-TF PDUs no longer than the peer's maximum length (0 = no limit), ready for one write."""
 
 def data_header(context_id: int, count: int, last: bool) -> bytes:

@@ -238,15 +238,15 @@ cdef int _us(const unsigned char *p, unsigned int n) except -2:
 
 
 cdef str _uid(const unsigned char *p, unsigned int n):
-    """A UID of 1 to 64 digits and dots; anything else (a path, a space inside) is malformed."""
+    """A UID of 1 to 64 digits and dots; the empty string for anything else, such as a path."""
     cdef unsigned int i
     while n and (p[n - 1] == 0 or p[n - 1] == 32):
         n -= 1
     if n == 0 or n > 64:
-        raise MalformedCommand("a UID is empty or longer than 64 characters")
+        return ""
     for i in range(n):
         if not (48 <= p[i] <= 57 or p[i] == 46):
-            raise MalformedCommand("a UID holds something else than digits and dots")
+            return ""
     return (<const char *>p)[:n].decode("ascii")
 
 

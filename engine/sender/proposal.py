@@ -17,12 +17,10 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, build_context
 
+from engine.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from engine.errors import TransportError
-from engine.version import VERSION
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-IMPLEMENTATION_CLASS_UID = "2.25.190146791043182537143806132905429118548"
-VERSION_NAME = f"PENSTOCK_{VERSION}"[:16]
 MAX_LENGTH = 131072
 LARGEST_PDU = 1 << 20
 MAX_CONTEXTS = 128
@@ -77,9 +75,9 @@ def _user_information(window: int) -> list[object]:
     length = MaximumLengthNotification()
     length.maximum_length_received = MAX_LENGTH
     implementation = ImplementationClassUIDNotification()
-    implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID.decode())
     version = ImplementationVersionNameNotification()
-    version.implementation_version_name = VERSION_NAME
+    version.implementation_version_name = IMPLEMENTATION_VERSION_NAME.decode()
     items: list[object] = [length, implementation, version]
     if window != 1:
         operations = AsynchronousOperationsWindowNegotiation()

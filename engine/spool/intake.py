@@ -47,7 +47,7 @@ class Incoming:
         self.done: Callable[[SpoolError | None], None] = _nobody
 
 
-def _nobody(error: SpoolError | None) -> None:
+def _nobody(_: SpoolError | None) -> None:
     raise AssertionError("committed without somebody to tell")
 
 

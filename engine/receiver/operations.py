@@ -1,0 +1,120 @@
+"""The DIMSE service provider of one association: command sets to operations, operations to answers (PS3.7
+sections 9.1 and 9.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from engine import log
+from engine._native.upper_layer import Command, decode_command
+from engine.receiver import replies
+from engine.receiver.negotiation import VERIFICATION, Context, Negotiated
+from engine.receiver.objects import Store, Unwanted
+from engine.receiver.replies import Refused
+from engine.receiver.services import Services
+from engine.spool.layout import object_id
+
+_LOG = log.get("receiver")
+
+
+class ContextError(ValueError):
+    """A message in a presentation context that was not accepted, or one that only an SCU may get."""
+
+
+class Operations:
+    """`send(reply)` gets each answer as soon as it is due, which is after the disk for a C-STORE; then
+    `answered()` is called.
+
+    `due` counts the answers that are still to come, `inside` tells whether a data set is on its way."""
+
+    def __init__(
+        self,
+        services: Services,
+        identifier: str,
+        agreed: Negotiated,
+        send: Callable[[bytes], None],
+        answered: Callable[[], None],
+    ) -> None:
+        self._services = services
+        self._identifier = identifier
+        self._agreed = agreed
+        self._send = send
+        self._answered = answered
+        self._current: Store | Unwanted | None = None
+        self._sequence = 0
+        self.due = 0
+        self.stored = 0
+
+    @property
+    def inside(self) -> bool:
+        return self._current is not None
+
+    def command(self, data: bytes, context_id: int) -> bool:
+        """Begins the operation that a command set asks for; True if a data set follows.
+
+        Raises MalformedCommand and ContextError."""
+        command = decode_command(data)
+        context = self._agreed.contexts.get(context_id)
+        if context is None or command.field & replies.RESPONSE:
+            raise ContextError("the message does not belong into its presentation context")
+        if command.field == replies.C_CANCEL_RQ:
+            return False  # of an operation that we never began; it has no response (PS3.7 section 9.3.2.3)
+        self._current = self._operation(command, context_id, context)
+        if command.data_set_type == replies.NO_DATA_SET:
+            self._end()
+            return False
+        return True
+
+    def data(self, spans: Sequence[memoryview], *, complete: bool) -> None:
+        """The next part of the data set that `command` announced."""
+        if self._current is None:
+            raise ContextError("a data set without an operation")
+        self._current.take(spans)
+        if complete:
+            self._end()
+
+    def abandon(self) -> None:
+        """The association is over: what is not whole leaves nothing behind."""
+        if self._current is not None:
+            self._current.abandon()
+            self._current = None
+
+    def crawls(self, now: float) -> bool:
+        """True if the object on its way comes too slowly to be let go on."""
+        limits = self._services.limits
+        return self._current is not None and self._current.crawls(now, limits.idle, limits.slowest)
+
+    def _operation(self, command: Command, context_id: int, context: Context) -> Store | Unwanted:
+        if command.field == replies.C_STORE_RQ and context.abstract_syntax != VERIFICATION:
+            name = object_id(self._identifier, self._sequence)
+            self._sequence += 1
+            return Store(self._services.intake, name, context_id, context, command, self._answer_store)
+        length = self._agreed.max_length
+        if command.field == replies.C_ECHO_RQ:
+            reply = replies.echo_response(context_id, command.message_id, context.abstract_syntax, length)
+        else:
+            reply = replies.unrecognized(context_id, command.message_id, command.field, length)
+        return Unwanted(lambda: self._answer(reply))
+
+    def _end(self) -> None:
+        operation, self._current = self._current, None
+        if operation is not None:
+            self.due += 1
+            operation.end()
+
+    def _answer_store(self, store: Store, refused: Refused | None) -> None:
+        counters = self._services.counters
+        counters.answers(refused.status if refused else 0).add()
+        if refused is None:
+            self.stored += 1
+            counters.objects.add()
+            counters.bytes.add(store.size)
+        else:
+            why = refused.name.lower()
+            _LOG.warning("object-refused", object=store.identifier, why=why, status=f"{refused.status:04X}")
+        self._answer(replies.store_response(store, refused, self._agreed.max_length))
+
+    def _answer(self, reply: bytes) -> None:
+        self.due -= 1
+        self._send(reply)
+        self._answered()

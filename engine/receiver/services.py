@@ -1,0 +1,56 @@
+"""What all associations of one receiver process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine.config.gateway import GatewayConfig
+from engine.metrics.meter import Meter, Value
+from engine.receiver.admission import Gate
+from engine.receiver.limits import Limits
+from engine.spool.hints import HintOutbox
+from engine.spool.intake import Intake
+from engine.spool.layout import Spool
+
+if TYPE_CHECKING:
+    from engine.receiver.association import Association
+
+
+class Counters:
+    """The receiver's numbers; `engine.metrics.catalogue` says what they mean."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self.open = meter.value("penstock_associations_open")
+        self.objects = meter.value("penstock_received_objects_total")
+        self.bytes = meter.value("penstock_received_bytes_total")
+        self.commits = meter.value("penstock_commits_total")
+        self.commit_seconds = meter.value("penstock_commit_seconds_total")
+
+    def ended(self, how: str) -> Value:
+        return self._meter.value("penstock_associations_total", ended=how)
+
+    def answers(self, status: int) -> Value:
+        return self._meter.value("penstock_answers_total", status=f"{status:04X}")
+
+
+@dataclass(slots=True)
+class Services:
+    """`buffer` is one for all associations: each takes everything out of it before the loop reads for the
+    next. `process` is the number of this receiver process; it begins the ids of its associations."""
+
+    config: GatewayConfig
+    limits: Limits
+    spool: Spool
+    intake: Intake
+    gate: Gate
+    hints: HintOutbox
+    counters: Counters
+    process: int = 0
+    buffer: memoryview = field(init=False)
+    connections: set[Association] = field(default_factory=set)
+    draining: bool = False
+
+    def __post_init__(self) -> None:
+        self.buffer = memoryview(bytearray(self.limits.buffer))
