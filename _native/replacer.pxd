@@ -1,23 +1,19 @@
 """Map of the new values: what the actions on plain values write in place of the old ones.
 
 `computed` holds the values that are the same for the whole object, by the numbers of program.COMPUTED.
-`originals` are spans of the source that the leak scan looks for.
+Original identifiers and UIDs go into `leaks`, which is then asked whether any of them stands in the new head.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from engine._native.elements cimport Header
+from engine._native.leaks cimport LeakScan
 from engine._native.output cimport Output
 from engine._native.program cimport Constant, Program
 
 cdef extern from "sha256.h" nogil:
     ctypedef struct penstock_hmac_key:
         pass
-
-cdef struct Span:
-    size_t at
-    uint32_t size
-    bint is_uid
 
 cdef class Replacer(Output):
     cdef Program program
@@ -27,9 +23,7 @@ cdef class Replacer(Output):
     cdef Constant computed[5]
     cdef tuple computed_bytes   # keeps them alive during a call
     cdef int shift_days
-    cdef Span* originals
-    cdef int original_count
-    cdef int original_room
+    cdef LeakScan leaks
     cdef size_t charset_at      # the Specific Character Set in force at the element being replaced
     cdef uint32_t charset_size
 
@@ -42,4 +36,4 @@ cdef class Replacer(Output):
         self, int syntax, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil
     cdef int put_encoded(
         self, int syntax, uint32_t tag, uint16_t vr, uint8_t action, const uint8_t* p, size_t n) noexcept with gil
-    cdef int remember(self, size_t at, size_t n, bint is_uid) noexcept nogil
+    cdef int remember_name(self, size_t at, size_t n, uint16_t vr) noexcept nogil

@@ -3,10 +3,10 @@
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset
 
 from engine._native.elements cimport EXPLICIT, LONG, NUMBER, Header, trim, vr_kind
+from engine._native.leaks cimport LeakScan
 from engine._native.output cimport Output
 from engine._native.program cimport *
 from engine._native.reader cimport BAD_VALUE, BY_PROFILE, NO_MEMORY, TOO_LONG, fail
@@ -25,24 +25,19 @@ cdef extern from "values.h" nogil:
 cdef enum:
     UI = (c'U' << 8) | c'I'
     TM = (c'T' << 8) | c'M'
+    PN = (c'P' << 8) | c'N'
 
 
 cdef class Replacer(Output):
     """Keys, constants and call-back behind the actions on plain values."""
 
-    def __cinit__(self):
-        self.original_room = 256
-        self.originals = <Span*>malloc(self.original_room * sizeof(Span))
-        if self.originals == NULL:
-            raise MemoryError
-
     def __init__(self, Program program not None, encode):
         self.program = program
         self.encode = encode
+        self.leaks = LeakScan()
 
     def __dealloc__(self):
         penstock_hmac_wipe(&self.pass_key)
-        free(self.originals)
 
     def set_pass_key(self, bytes key not None):
         """Takes the key under which UIDs are replaced; 32 bytes."""
@@ -111,8 +106,8 @@ cdef class Replacer(Output):
             if not self.room(UID_MAX + 2):
                 return 0
             if part:
-                if not self.remember(old - self.source, part, True):
-                    return 0
+                if not self.leaks.add(old, part, True):
+                    return not fail(&self.trouble, NO_MEMORY, self.source_at, tag)
                 self.out_size += self.uid(old, part, self.out + self.out_size)
             if bar == NULL:
                 break
@@ -180,15 +175,8 @@ cdef class Replacer(Output):
             # Whatever went wrong, the value must not go out, and its text must not go into a message.
             return not fail(&self.trouble, BAD_VALUE, p - self.source, tag)
 
-    cdef int remember(self, size_t at, size_t n, bint is_uid) noexcept nogil:
-        """Notes an original value for the leak scan."""
-        cdef Span* larger
-        if self.original_count == self.original_room:
-            larger = <Span*>realloc(self.originals, 2 * self.original_room * sizeof(Span))
-            if larger == NULL:
-                return not fail(&self.trouble, NO_MEMORY, at, 0)
-            self.originals = larger
-            self.original_room *= 2
-        self.originals[self.original_count] = Span(at, <uint32_t>n, is_uid)
-        self.original_count += 1
-        return 1
+    cdef int remember_name(self, size_t at, size_t n, uint16_t vr) noexcept nogil:
+        """Gives the leak scan a value that names the patient."""
+        if self.leaks.add_identifier(self.source + at, n, vr == PN):
+            return 1
+        return not fail(&self.trouble, NO_MEMORY, at, 0)

@@ -8,5 +8,4 @@ cdef class Plan:
     cdef readonly object body_length
     cdef readonly size_t end
     cdef readonly dict counts
-    cdef readonly list identifiers
-    cdef readonly list uids
+    cdef readonly list leaks

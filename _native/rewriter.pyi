@@ -15,7 +15,7 @@ class Plan:
     """`head`: the new data set up to the body. `body_tag`: the element at which the walk stopped ((7FE0,0008), (7FE0,0009) or
     (7FE0,0010)), None if the data set has no body; then `body_offset`, `body_header` (8 or 12) and `body_length` (None when
     undefined) say where it stands. `end`: where the walk stopped. `counts`: {action name or group-length, private, unknown,
-    trailing-bytes: elements}. `identifiers`, `uids`: original values that the leak scan looks for."""
+    trailing-bytes: elements}. `leaks`: original values that stand in the new head, as (offset in `head`, length, is it a UID)."""
 
     head: bytes
     body_tag: int | None
@@ -24,8 +24,7 @@ class Plan:
     body_length: int | None
     end: int
     counts: dict[str, int]
-    identifiers: list[bytes]
-    uids: list[bytes]
+    leaks: list[tuple[int, int, bool]]
 
 class Rewriter:
     """Rewrites heads by one program. Not for two threads at once.
@@ -54,9 +53,12 @@ class Rewriter:
         sop_instance: bytes,
         shift_days: int = 0,
         tail: bool = False,
+        scan: bool = True,
+        also: tuple[bytes, ...] = (),
     ) -> Plan:
         """Rewrites the data set that begins at `start` of an object of `total` bytes, of which `head` holds the first.
 
         `syntax`: bits 1 explicit VR, 2 big endian. With `tail` the buffer holds what follows a body: nothing is inserted and
-        the walk goes to the end. Raises `engine._native.reader.NeedMore`, `Refused`; ValueError for arguments out of range.
+        the walk goes to the end. With `scan` the new head is searched for the identifiers and UIDs that were replaced, and for
+        those in `also`; a tail is searched for those of the head before it as well. Raises `engine._native.reader.NeedMore`, `Refused`; ValueError for arguments out of range.
         """

@@ -47,10 +47,11 @@ cdef class Rewriter(Nesting):
 
     def rewrite(self, const uint8_t[::1] head not None, size_t total, size_t start, int syntax, *, bytes hashed_id not None,
                 bytes study_id not None, bytes sop_class not None, bytes sop_instance not None, int shift_days=0,
-                bint tail=False):
+                bint tail=False, bint scan=True, tuple also=()):
         """Rewrites a data set from `start` to its body (or, with `tail`, what follows a body); see rewriter.pyi."""
         cdef Plan plan
         cdef Header body
+        cdef bytes value
         if self.pass_key_bytes is None:
             raise ValueError("a pass key must be set first")
         if not 0 <= syntax <= 3 or start > <size_t>head.shape[0] or <size_t>head.shape[0] > total:
@@ -60,7 +61,9 @@ cdef class Rewriter(Nesting):
             self.computed[i].data = <const uint8_t*><const char*><bytes>self.computed_bytes[i]
             self.computed[i].size = len(<bytes>self.computed_bytes[i])
         self.shift_days = shift_days
-        self.original_count = 0
+        self.leaks.hit_count = 0
+        if not tail:
+            self.leaks.clear()      # what follows a body is searched for what stood before it, too
         self.begin(&head[0] if head.shape[0] else NULL, start)
         memset(&self.w, 0, sizeof(Walk))
         self.w.p = self.source
@@ -73,9 +76,14 @@ cdef class Rewriter(Nesting):
         self.w.levels[0].patch = NO_PATCH
         self.w.levels[0].syntax = syntax
         self.w.levels[0].step = -1
+        for extra in also:
+            value = extra
+            if not self.leaks.add(<const uint8_t*><const char*>value, len(value), False):
+                raise MemoryError
         body.tag = 0
         with nogil:
-            self._walk(&body)
+            if self._walk(&body) and scan:
+                self.leaks.search(self.out, self.out_size)
         if self.trouble.stop != FINE:
             raise_trouble(&self.trouble)
         plan = Plan.__new__(Plan)
@@ -90,11 +98,11 @@ cdef class Rewriter(Nesting):
             plan.body_header = body.size
             if body.length != UNDEFINED:
                 plan.body_length = body.length
-        plan.identifiers = []
-        plan.uids = []
-        for i in range(self.original_count):
-            value = PyBytes_FromStringAndSize(<const char*>(self.source + self.originals[i].at), self.originals[i].size)
-            (plan.uids if self.originals[i].is_uid else plan.identifiers).append(value)
+        plan.leaks = [
+            (self.leaks.hits[i].offset, self.leaks.patterns[self.leaks.hits[i].pattern].size,
+             bool(self.leaks.patterns[self.leaks.hits[i].pattern].is_uid))
+            for i in range(self.leaks.hit_count)
+        ]
         return plan
 
     cdef int _walk(self, Header* body) noexcept nogil:
@@ -220,7 +228,7 @@ cdef class Rewriter(Nesting):
             else:
                 if w.depth == 0:
                     if rule.marks & INSERTED and not w.tail:
-                        if rule.marks & IDENTIFIER and h.length != UNDEFINED and not self.remember(value, h.length, False):
+                        if rule.marks & IDENTIFIER and h.length != UNDEFINED and not self.remember_name(value, h.length, rule.vr):
                             return 0
                         if not self.insert_below(h.tag + 1):
                             return 0
@@ -231,7 +239,7 @@ cdef class Rewriter(Nesting):
                     action = rule.nested
                 arg, known_vr = rule.arg, rule.vr
                 if rule.marks & IDENTIFIER and h.length != UNDEFINED and known_vr != SQ:
-                    if not self.remember(value, h.length, False):
+                    if not self.remember_name(value, h.length, rule.vr):
                         return 0
                 if w.depth == 0:
                     if rule.marks & PATH_ROOT:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from engine._native.program import Program
 from engine._native.reader import Meta, Refused, read_meta, survey
 from engine._native.reader import Survey as Values
 from engine._native.rewriter import Plan, Rewriter
@@ -23,6 +24,7 @@ from engine.pseudonymize.identities import (
     Identity,
 )
 from engine.pseudonymize.identity import HashSecret
+from engine.pseudonymize.leak_scan import judge
 from engine.pseudonymize.plan import ObjectPlan, Survey
 from engine.pseudonymize.window import Window
 
@@ -43,6 +45,7 @@ class Pseudonymizer:
     def __init__(self, profile: CompiledProfile, secret: HashSecret) -> None:
         program = profile.program
         self._identities = Identities(secret, issuer=program.issuer)
+        self._program = program
         self._rewriters = {"": Rewriter(program, self._identities.encode)}
         for sop_class, variant in program.compounds.items():
             self._rewriters[sop_class] = Rewriter(variant, self._identities.encode)
@@ -104,8 +107,10 @@ class Pseudonymizer:
             )
 
         found = self._window.run(rewrite) if inflated is None else _guarded(rewrite)
+        if found.leaks:
+            judge(found.head, meta.syntax, found.leaks, self._program)
         before = file_meta(sop_class, new_instance, meta.transfer_syntax.encode("ascii"))
-        tail_of = _Tail(rewriter, meta.syntax, identity, found.counts)
+        tail_of = _Tail(rewriter, meta.syntax, identity, found.counts, self._program)
         if inflated is not None:
             spans: tuple[tuple[int, int], ...] = ()
             head, tail, header = before + deflate(_whole(found, inflated, tail_of)), b"", b""
@@ -168,8 +173,11 @@ class Pseudonymizer:
 class _Tail:
     """Rewrites what follows a body by the same rules, and adds what it did to the counts."""
 
-    def __init__(self, rewriter: Rewriter, syntax: int, identity: Identity, counts: dict[str, int]) -> None:
+    def __init__(
+        self, rewriter: Rewriter, syntax: int, identity: Identity, counts: dict[str, int], program: Program
+    ) -> None:
         self._rewriter, self._syntax, self._identity, self._counts = rewriter, syntax, identity, counts
+        self._program = program
 
     def __call__(self, tail: bytes, at: int) -> bytes:
         """`at` is the tail's offset in the object, for refusals."""
@@ -192,6 +200,8 @@ class _Tail:
             raise Refusal(
                 refused.code, refused.message, offset=at + refused.offset, tag=refused.tag
             ) from None
+        if found.leaks:
+            judge(found.head, self._syntax, found.leaks, self._program)
         for action, count in found.counts.items():
             self._counts[action] = self._counts.get(action, 0) + count
         return found.head

@@ -1,0 +1,18 @@
+"""Manual of the leak scan core (design: rule 15)."""
+
+from collections.abc import Iterable
+
+from typing_extensions import Buffer
+
+class LeakScan:
+    """Patterns and hits of one object; used by the rewriter."""
+
+def search(
+    text: Buffer, identifiers: Iterable[bytes] = (), names: Iterable[bytes] = (), uids: Iterable[bytes] = ()
+) -> list[tuple[int, int, bool]]:
+    """Where original values stand in `text`, as (offset, length in bytes, is it a UID), at most 64 of them.
+
+    Values may be multi-valued (backslashes); of `names` each component and word counts. Shorter than 4 bytes is not looked for.
+    ASCII letters match in either case. Digits inside a longer number, letters inside a longer word and a UID inside a longer one
+    are no hits.
+    """

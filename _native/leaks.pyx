@@ -1,0 +1,164 @@
+"""The leak scan: searches a new head for what its original said. No I/O; the manual is leaks.pyi."""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+from engine._native.elements cimport trim
+
+
+cdef inline uint32_t folded_gram(const uint8_t* p) noexcept nogil:
+    """Four bytes with bit 5 set: letters lose their case, and some other bytes fall together, which only the filter sees."""
+    cdef uint32_t gram
+    memcpy(&gram, p, GRAM)
+    return ((gram | <uint32_t>0x20202020u) * <uint32_t>2654435761u) >> 16
+
+
+cdef inline uint8_t folded(uint8_t c) noexcept nogil:
+    return c | 0x20 if c'A' <= c <= c'Z' else c
+
+
+cdef inline bint is_digit(uint8_t c) noexcept nogil:
+    return c'0' <= c <= c'9'
+
+
+cdef inline bint is_letter(uint8_t c) noexcept nogil:
+    return c'a' <= (c | 0x20) <= c'z'
+
+
+cdef class LeakScan:
+    """See leaks.pyi."""
+
+    def __cinit__(self):
+        self.room, self.arena_room = 64, 4096
+        self.patterns = <Pattern*>malloc(self.room * sizeof(Pattern))
+        self.arena = <uint8_t*>malloc(self.arena_room)
+        if self.patterns == NULL or self.arena == NULL:
+            raise MemoryError
+        self.clear()
+
+    def __dealloc__(self):
+        free(self.patterns)
+        free(self.arena)
+
+    cdef void clear(self) noexcept nogil:
+        self.count = self.hit_count = 0
+        self.arena_size = 0
+        memset(self.bits, 0, sizeof(self.bits))
+        memset(self.chains, 0xFF, sizeof(self.chains))
+
+    cdef int add(self, const uint8_t* p, size_t n, bint is_uid) noexcept nogil:
+        """Takes one pattern; 0 only when memory ran out. Patterns shorter than a gram, or known already, are passed over."""
+        cdef uint32_t gram, anchor
+        cdef int32_t i
+        cdef Pattern* more
+        cdef uint8_t* larger
+        if n < GRAM:
+            return 1
+        # UIDs share their beginnings; what tells them apart is at the end.
+        anchor = n - GRAM if is_uid else 0
+        gram = folded_gram(p + anchor)
+        i = self.chains[gram & (CHAINS - 1)]
+        while i >= 0:
+            if self.patterns[i].size == n and self._matches(&self.patterns[i], p, n, 0):
+                return 1
+            i = self.patterns[i].next
+        if self.count == self.room:
+            more = <Pattern*>realloc(self.patterns, 2 * self.room * sizeof(Pattern))
+            if more == NULL:
+                return 0
+            self.patterns = more
+            self.room *= 2
+        while self.arena_size + n > self.arena_room:
+            larger = <uint8_t*>realloc(self.arena, 2 * self.arena_room)
+            if larger == NULL:
+                return 0
+            self.arena = larger
+            self.arena_room *= 2
+        memcpy(self.arena + self.arena_size, p, n)
+        self.patterns[self.count] = Pattern(
+            self.arena_size, <uint32_t>n, anchor, self.chains[gram & (CHAINS - 1)], is_uid)
+        self.chains[gram & (CHAINS - 1)] = self.count
+        self.bits[gram >> 6] |= <uint64_t>1 << (gram & 63)
+        self.arena_size += n
+        self.count += 1
+        return 1
+
+    cdef int add_identifier(self, const uint8_t* p, size_t n, bint is_name) noexcept nogil:
+        """Takes each of the values of an attribute; of a person's name (PS3.5 6.2.1) also each of its words."""
+        cdef size_t i, begin = 0, size
+        cdef const uint8_t* part
+        cdef uint8_t c
+        for i in range(n + 1):
+            c = p[i] if i < n else c'\\'
+            if c == c'\\' or (is_name and (c == c'^' or c == c'=' or c == c' ' or c == c',')):
+                size = i - begin
+                part = trim(p + begin, &size)
+                if not self.add(part, size, False):
+                    return 0
+                begin = i + 1
+        return 1
+
+    cdef bint _matches(self, const Pattern* pattern, const uint8_t* text, size_t n, size_t at) noexcept nogil:
+        """Whether the pattern stands at `at` as a word of its own: digits not inside a longer number, letters not inside a
+        longer word, a UID not inside a longer one."""
+        cdef const uint8_t* p = self.arena + pattern.at
+        cdef size_t size = pattern.size, end = at + size, i
+        cdef uint8_t before, after
+        if end > n:
+            return False
+        for i in range(size):
+            if folded(p[i]) != folded(text[at + i]):
+                return False
+        before = text[at - 1] if at else 0
+        after = text[end] if end < n else 0
+        if is_digit(p[0]) and (is_digit(before) or (pattern.is_uid and before == c'.')):
+            return False
+        if is_letter(p[0]) and is_letter(before):
+            return False
+        if is_digit(p[size - 1]) and (is_digit(after) or (pattern.is_uid and after == c'.')):
+            return False
+        return not (is_letter(p[size - 1]) and is_letter(after))
+
+    cdef int search(self, const uint8_t* text, size_t n) noexcept nogil:
+        """Notes where patterns stand in the text, the first MAX_HITS of them; returns how many."""
+        cdef size_t i
+        cdef uint32_t gram
+        cdef int32_t k
+        if self.count == 0 or n < GRAM:
+            return 0
+        for i in range(n - GRAM + 1):
+            gram = folded_gram(text + i)
+            if not (self.bits[gram >> 6] >> (gram & 63)) & 1:
+                continue
+            k = self.chains[gram & (CHAINS - 1)]
+            while k >= 0:
+                if (i >= self.patterns[k].anchor and self.hit_count < MAX_HITS
+                        and self._matches(&self.patterns[k], text, n, i - self.patterns[k].anchor)):
+                    self.hits[self.hit_count] = Hit(i - self.patterns[k].anchor, k)
+                    self.hit_count += 1
+                k = self.patterns[k].next
+        return self.hit_count
+
+
+def search(const uint8_t[::1] text, identifiers=(), names=(), uids=()):
+    """Where original values stand in a text; see the manual in leaks.pyi."""
+    cdef LeakScan scan = LeakScan()
+    cdef const uint8_t* p = &text[0] if text.shape[0] else NULL
+    cdef bytes value
+    cdef int i
+    for value in identifiers:
+        if not scan.add_identifier(<const uint8_t*><const char*>value, len(value), False):
+            raise MemoryError
+    for value in names:
+        if not scan.add_identifier(<const uint8_t*><const char*>value, len(value), True):
+            raise MemoryError
+    for value in uids:
+        if not scan.add(<const uint8_t*><const char*>value, len(value), True):
+            raise MemoryError
+    scan.search(p, text.shape[0])
+    return [
+        (scan.hits[i].offset, scan.patterns[scan.hits[i].pattern].size, bool(scan.patterns[scan.hits[i].pattern].is_uid))
+        for i in range(scan.hit_count)
+    ]

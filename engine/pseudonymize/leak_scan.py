@@ -1,0 +1,57 @@
+"""What a hit of the leak scan means: a leak, or a number that happens to look like an identifier (design: rule 15)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from engine._native.program import Program
+from engine._native.reader import Refused, walk
+from engine.errors import Refusal
+
+NUMBERS = frozenset(
+    {"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "OF", "OD", "OL", "OV", "AT", "DS", "IS"}
+)
+"""VRs whose values are numbers: a Patient ID of four digits equals many of them by chance."""
+
+TIMES = frozenset({"DA", "DT", "TM", "AS"})
+"""VRs that the profile's date rule has already dealt with; a newborn's birth date is its study date."""
+
+CODE_NAMES = frozenset({0x00080102, 0x00080103, 0x00080105})
+"""Coding Scheme Designator and Version, Mapping Resource: names of dictionaries, taken from a registry, whatever a patient is called."""
+
+_BINARY = frozenset({"OB", "OW", "UN"})
+_BINARY_SIZE = 6
+
+
+def judge(head: bytes, syntax: int, hits: list[tuple[int, int, bool]], program: Program) -> None:
+    """Refuses the object if any hit, as (offset in `head`, length in bytes, is it a UID), stands where it can name the
+    patient. `head` is the new data set up to its body.
+
+    Raises Refusal `leak` with the tag of the element; what was found is not told.
+    """
+    try:
+        elements = walk(head, 0, syntax)
+    except Refused as refused:
+        raise Refusal(
+            "leak", "an original identifier stands in a head that cannot be read back", offset=refused.offset
+        ) from None
+    starts = [element[0] for element in elements]
+    for offset, length, is_uid in hits:
+        _, tag, vr, _, _, value = elements[max(0, bisect_right(starts, offset) - 1)]
+        if not vr:
+            rule = program.explain(tag)
+            vr = str(rule["vr"]) if rule else "UN"
+        if offset < value or _is_leak(tag, vr, head[offset : offset + length], is_uid):
+            raise Refusal("leak", "an original identifier of this patient stands in the new head", tag=tag)
+
+
+def _is_leak(tag: int, vr: str, found: bytes, is_uid: bool) -> bool:
+    if is_uid:
+        return True
+    if vr in NUMBERS or vr in TIMES or vr == "UI":
+        return False
+    if vr == "CS" or tag in CODE_NAMES:
+        return any(
+            48 <= byte <= 57 for byte in found
+        )  # HEAD is a body part and a name; a code with digits is an ID
+    return vr not in _BINARY or len(found) >= _BINARY_SIZE
