@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from engine.batch.report import Progress, Report
-from engine.batch.run import Request, run
+from engine.batch.runner import Request, run
 
 __all__ = ["Progress", "Report", "Request", "run"]

@@ -15,7 +15,6 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from engine.batch.compare import Likeness, compare
@@ -68,10 +67,15 @@ class Outputs:
         try:
             self._write(plan, source)
             _check_unchanged(source, about)
-            with self._claim(stem):
+            # Names that share a checksum wait for each other, which does no harm.
+            place = zlib.crc32(stem.encode("ascii"))
+            fcntl.lockf(self._names, fcntl.LOCK_EX, 1, place)
+            try:
                 free, number = self._free_name(folder, stem, plan, source)
                 if free is not None:
                     os.rename(self._part, free, src_dir_fd=self._parts, dst_dir_fd=self._out)
+            finally:
+                fcntl.lockf(self._names, fcntl.LOCK_UN, 1, place)
         except BaseException:
             self._discard()
             raise
@@ -130,16 +134,6 @@ class Outputs:
             write_plan(plan, source, target)
         finally:
             os.close(target)
-
-    @contextlib.contextmanager
-    def _claim(self, stem: str) -> Iterator[None]:
-        # Names that share a checksum wait for each other, which does no harm.
-        place = zlib.crc32(stem.encode("ascii"))
-        fcntl.lockf(self._names, fcntl.LOCK_EX, 1, place)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._names, fcntl.LOCK_UN, 1, place)
 
     def _discard(self) -> None:
         with contextlib.suppress(FileNotFoundError):

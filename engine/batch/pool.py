@@ -26,14 +26,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from typing import Self
+from typing import Protocol, Self
 
-from engine.batch.worker import Job, Tally, Worker
+from engine.batch.worker import Job, Tally
 from engine.errors import PenstockError
 
 JOBS_EACH = 2
 STARTS = 3  # workers in a row that end before they began
 PATIENCE = 5.0  # seconds for workers to end by themselves
+
+
+class Works(Protocol):
+    """What a worker process does: a `Worker`. `do` never raises for a file."""
+
+    def do(self, job: Job) -> Tally: ...
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -49,7 +56,7 @@ class Pool:
 
     Use as a context: leaving it ends the workers. `stop` is memory shared with them: see `Worker`."""
 
-    def __init__(self, count: int, make: Callable[[mmap.mmap], Worker]) -> None:
+    def __init__(self, count: int, make: Callable[[mmap.mmap], Works]) -> None:
         self.stop = mmap.mmap(-1, 1)
         self.given_up: list[bytes] = []
         self.deaths = 0

@@ -151,7 +151,9 @@ class Worker:
         tally.written += 1
         tally.bytes_read += about.st_size
         tally.bytes_written += plan.size
-        tally.actions.update(plan.counts)
+        actions = tally.actions
+        for action, count in plan.counts.items():  # Counter.update takes six times as long
+            actions[action] += count
 
     def _plan(self, source: int, size: int) -> tuple[ObjectPlan, bytes]:
         if size == 0:
