@@ -5,7 +5,7 @@ FOLDER/  gateway.toml  platform.toml  hash-secret  master-key  certificates/  sp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,14 @@ class Stage:
         self.gateway.wait_until(lambda: listens(self.gateway_port), "listening", START_SECONDS)
 
 
-def build(folder: Path, gateway: Changes | None = None, platform: Changes | None = None) -> Stage:
-    """Lays everything out in `folder`, which is empty or missing. The changes replace keys of the two configurations.
+def build(
+    folder: Path,
+    gateway: Changes | None = None,
+    platform: Changes | None = None,
+    peers: Sequence[Table] = ({"ae_title": CALLING, "network": "127.0.0.0/8"},),
+) -> Stage:
+    """Lays everything out in `folder`, which is empty or missing. The changes replace keys of the two configurations;
+    `peers` may send.
 
     ConfigError when a file is there already.
     """
@@ -72,9 +78,7 @@ def build(folder: Path, gateway: Changes | None = None, platform: Changes | None
     MasterKey.write_new(folder / "master-key")
     ports = free_port(), free_port()
     wanted = _gateway_tables(certificates, *ports)
-    _write_config(
-        folder / "gateway.toml", wanted, gateway or {}, [{"ae_title": CALLING, "network": "127.0.0.0/8"}]
-    )
+    _write_config(folder / "gateway.toml", wanted, gateway or {}, peers)
     _write_config(folder / "platform.toml", _platform_tables(certificates, ports[1]), platform or {})
     return Stage(
         folder=folder,
@@ -143,14 +147,14 @@ def _platform_tables(certificates: CertificateFiles, port: int) -> dict[str, dic
 
 
 def _write_config(
-    path: Path, tables: dict[str, dict[str, Value]], changes: Changes, peers: list[Table] | None = None
+    path: Path, tables: dict[str, dict[str, Value]], changes: Changes, peers: Sequence[Table] = ()
 ) -> None:
     for name, table in changes.items():
         tables.setdefault(name, {}).update(table)
     lines: list[str] = []
     for name, table in tables.items():
         lines += [f"[{name}]", *_pairs(table), ""]
-    for peer in peers or []:
+    for peer in peers:
         lines += ["[[receiver.peer]]", *_pairs(peer), ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
