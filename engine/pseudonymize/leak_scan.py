@@ -17,7 +17,7 @@ TIMES = frozenset({"DA", "DT", "TM", "AS"})
 """VRs that the profile's date rule has already dealt with; a newborn's birth date is its study date."""
 
 CODE_NAMES = frozenset({0x00080102, 0x00080103, 0x00080105})
-"""Coding Scheme Designator and Version, Mapping Resource: names of dictionaries, taken from a registry, whatever a patient is called."""
+"""Coding Scheme Designator and Version, Mapping Resource: registered names of dictionaries, whatever a patient is called."""
 
 _BINARY = frozenset({"OB", "OW", "UN"})
 _BINARY_SIZE = 6
