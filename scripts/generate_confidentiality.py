@@ -31,10 +31,10 @@ BASIC = "Basic Prof."
 CODES = frozenset({"X", "Z", "D", "U", "X/Z", "X/D", "Z/D", "X/Z/D", "X/Z/U*"})
 
 
-def attributes(standard: Path) -> dict[str, object]:
+def attributes(standard: Path) -> tuple[dict[str, object], list[list[object]]]:
     """Table E.1-1: rows [tag pattern of 8 digits, or "private"; Basic code; retired; in a standard IOD;
     {option: code}]."""
-    rows = []
+    rows: list[list[object]] = []
     for row in json.loads((standard / f"ps3.15-{EDITION}-table-e1-1.json").read_text()):
         found = re.fullmatch(r"\(([0-9A-Fx]{4}),([0-9A-Fx]{4})\)", row["Tag"])
         if found is None and "gggg is odd" not in row["Tag"]:
@@ -47,7 +47,7 @@ def attributes(standard: Path) -> dict[str, object]:
         tag = found[1] + found[2] if found else "private"
         retired = int(row["Retd. (from )"] == "Y")
         rows.append([tag, row[BASIC], retired, int(row["In Std. Comp. IOD (from )"] == "Y"), options])
-    return {"edition": EDITION, "table": "PS3.15 E.1-1", "rows": rows}
+    return {"edition": EDITION, "table": "PS3.15 E.1-1", "rows": rows}, rows
 
 
 def safe_private(standard: Path) -> dict[str, object]:

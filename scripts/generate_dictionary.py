@@ -84,11 +84,15 @@ def _parts() -> Iterator[tuple[int, str, str, str, bool]]:
             yield tag, vr, vm, keyword, False
 
 
-def dictionary() -> dict[str, object]:
-    """Rows [tag, VR, VM, keyword, retired]; repeating rows [mask, value, VR, VM, keyword, retired]."""
-    attributes = [
-        [tag, CHOICES.get(vr, vr), vm, keyword, retired] for tag, vr, vm, keyword, retired in sorted(_parts())
+def rows() -> list[tuple[int, str, str, str, bool]]:
+    """Rows [tag, VR, VM, keyword, retired], by tag."""
+    return [
+        (tag, CHOICES.get(vr, vr), vm, keyword, retired) for tag, vr, vm, keyword, retired in sorted(_parts())
     ]
+
+
+def dictionary() -> dict[str, object]:
+    """`rows()`, and repeating rows [mask, value, VR, VM, keyword, retired]."""
     repeating = []
     for pattern, (vr, vm, _, retired, keyword) in RepeatersDictionary.items():
         mask = int("".join("0" if c == "x" else "F" for c in pattern), 16)
@@ -97,12 +101,13 @@ def dictionary() -> dict[str, object]:
             # PS3.5 7.6: only the even groups 5000-501E and 6000-601E repeat.
             mask |= 0x00E10000
         repeating.append([mask, value, CHOICES.get(vr, vr), vm, keyword, bool(retired)])
-    return {"pydicom": pydicom.__version__, "attributes": attributes, "repeating": sorted(repeating)}
+    return {"pydicom": pydicom.__version__, "attributes": rows(), "repeating": sorted(repeating)}
 
 
 def uid_roles() -> dict[str, object]:
     """Every UI attribute by keyword, in exactly one of the two lists."""
-    structural, instance = [], []
+    structural: list[str] = []
+    instance: list[str] = []
     for _, vr, _, keyword, _ in sorted(_parts()):
         if vr != "UI":
             continue

@@ -1,9 +1,14 @@
-"""From a profile to the native program, once, when a process starts: what is decided here costs nothing per
-object."""
+"""From a profile to native programs, when a process starts: what is decided here costs nothing per object.
+
+One program would do, were it not for two things that depend on the object: which part of a compound code its
+IOD calls for, and which of the profile's conditions it meets. Each combination that occurs gets a program of
+its own, once.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,45 +17,83 @@ import orjson
 
 from engine.dicom import dictionary
 from engine.dicom.dictionary import Attribute
+from engine.errors import ConfigError
+from engine.profile import iod_types
 from engine.profile.actions import CODES
 from engine.profile.constants import Constants
 from engine.profile.decide import Decider, Decision
 from engine.profile.identifiers import identifiers
-from engine.profile.insertions import insertions
-from engine.profile.model import Level, Profile, Rule
-from engine.profile.program import ProgramSpec, RepeatingRule, TagRule
+from engine.profile.insertions import DEIDENTIFICATION_METHOD, insertions
+from engine.profile.model import Level, Predicate, Profile, Rule
+from engine.profile.predicates import SOP_CLASS, Values, effective, holds, text, wanted
+from engine.profile.private import private_rules
+from engine.profile.program import PathRule, ProgramSpec, RepeatingRule, TagRule
 
 if TYPE_CHECKING:
     from engine._native.program import Program
 
 _VRS_BY_RULE = ("DA", "DT", "PN", "TM", "UI")
+_CLOSED = frozenset({"remove", "empty", "quarantine", "refuse"})
+# Without these an object can be neither stored nor found (PS3.3 C.7, C.12.1).
+_NEEDED = {0x00080016, 0x00080018, 0x0020000D, 0x0020000E}
 
 
-@dataclass(frozen=True)
 class CompiledProfile:
-    """A profile in the form the rewriter runs, and the digest of its rules that receipts carry."""
+    """A profile in the form the rewriter runs.
 
-    name: str
-    digest: str
-    spec: ProgramSpec
+    `digest` is the BLAKE3 of the rules, in hex, as receipts carry it. `facts` are the attributes whose
+    original values `program_for` wants to see.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.name = profile.name
+        self.profile = profile
+        conditions = {rule.when: None for rule in profile.rules if rule.when is not None}
+        self._conditions: tuple[Predicate, ...] = tuple(conditions)
+        self.facts: tuple[int, ...] = tuple(sorted({SOP_CLASS, *wanted(profile.rules)}))
+        self._programs: dict[tuple[tuple[bool, ...], str], Program] = {}
+        self.spec = self._specify(tuple(False for _ in self._conditions), "")
+        self.digest = _digest(self.spec, profile.rules)
 
     @cached_property
     def program(self) -> Program:
-        """The native program, made when first asked for."""
-        from engine._native.program import Program
+        """The program for an object of which nothing is known: no condition met, every compound code at its
+        safest."""
+        return self.program_for({})
 
-        return Program(**self.spec.arguments())
+    def program_for(self, values: Values) -> Program:
+        """The program for an object with these original values at its top level (see `facts`)."""
+        answers = tuple(holds(condition, values) for condition in self._conditions)
+        types = (iod_types.types_of(text(values, SOP_CLASS)) or "") if self.profile.is_basic else ""
+        found = self._programs.get((answers, types))
+        if found is None:
+            from engine._native.program import Program
+
+            found = Program(**self._specify(answers, types).arguments())
+            self._programs[answers, types] = found
+        return found
+
+    def spec_for(self, values: Values) -> ProgramSpec:
+        """What `program_for` makes its program from."""
+        answers = tuple(holds(condition, values) for condition in self._conditions)
+        types = iod_types.types_of(text(values, SOP_CLASS)) or ""
+        return self._specify(answers, types if self.profile.is_basic else "")
+
+    def _specify(self, answers: tuple[bool, ...], types: str) -> ProgramSpec:
+        rules = effective(self.profile.rules, dict(zip(self._conditions, answers, strict=True)))
+        return specify(replace(self.profile, rules=rules), iod_types.by_tag(types) if types else None)
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:
     """Decide over every attribute. Raises ConfigError where the profile contradicts itself."""
-    spec = specify(profile)
-    return CompiledProfile(profile.name, digest(spec), spec)
+    return CompiledProfile(profile)
 
 
-def specify(profile: Profile) -> ProgramSpec:
-    """The native program's arguments for `profile`."""
-    decider = Decider(profile)
+def specify(profile: Profile, types: Mapping[int, int] | None = None) -> ProgramSpec:
+    """The native program's arguments for `profile`, whose rules are all taken to hold; `types` as `Decider`
+    takes them."""
+    _check(profile)
+    decider = Decider(profile, types)
     constants = Constants()
     rules: list[TagRule] = []
     decisions: dict[int, Decision] = {}
@@ -70,47 +113,78 @@ def specify(profile: Profile) -> ProgramSpec:
     for vr in _VRS_BY_RULE:
         top, _, argument = constants.codes(decider.decide_vr(vr), Attribute(0, vr, "1", "", retired=False))
         vr_rules[vr] = (top, argument)
-    paths = [(rule.path, *_code(rule, constants)) for rule in profile.rules if rule.path is not None]
     return ProgramSpec(
         rules=rules,
         repeating=repeating,
-        constants=constants.values,
-        private=[],
+        private=private_rules(profile, constants),
         vr_rules=vr_rules,
         insertions=insertions(profile, decisions),
-        paths=paths,
+        paths=_paths(profile, decisions, constants),
+        constants=constants.values,
         issuer=profile.issuer,
         flags={
             "unknown_standard": CODES[profile.unknown.standard],
             "unknown_private": CODES[profile.unknown.private],
         },
-        compounds={},
         identifiers=identifiers() if profile.is_basic else [],
     )
 
 
-def _code(rule: Rule, constants: Constants) -> tuple[int, int]:
-    if rule.path is None:
-        raise ValueError("not a path rule")
-    tag = rule.path[-1]
-    attribute = dictionary.lookup(tag) or Attribute(tag, "UN", "1", "", retired=False)
-    _, nested, argument = constants.codes(
-        Decision(rule.action, rule.action, Level.PATH, f"rule at line {rule.line}", rule=rule), attribute
-    )
-    return nested, argument
+def _check(profile: Profile) -> None:
+    """Raises ConfigError for rules that would break every object, or that can never apply."""
+    for rule in profile.rules:
+        if rule.tag in _NEEDED and rule.action in ("remove", "empty"):
+            raise ConfigError(
+                "profile",
+                f"{profile.source}:{rule.line}: rule.action: no object can be without {dictionary.keyword_of(rule.tag)}",
+                hint="new-uid replaces it, keep keeps it",
+            )
+        if rule.private is not None and profile.unknown.private == "keep":
+            raise ConfigError(
+                "profile",
+                f"{profile.source}:{rule.line}: rule.private: unknown.private keeps every private attribute, "
+                "so this rule can never apply",
+                hint='set unknown.private to "remove" and list what is kept',
+            )
 
 
-def digest(spec: ProgramSpec) -> str:
-    """BLAKE3 of the rules, in hex: equal for profiles that do the same, whatever they are called."""
-    plain = {
-        name: value
-        for name, value in spec.arguments().items()
-        if name not in ("insertions", "constants", "private", "compounds")
-    }
-    texts = {
-        "constants": [value.hex() for value in spec.constants],
-        "compounds": {uid.decode(): codes.hex() for uid, codes in spec.compounds.items()},
-        "insertions": repr(spec.insertions),
-        "private": [[group, creator.hex(), *rest] for group, creator, *rest in spec.private],
-    }
-    return blake3.blake3(orjson.dumps(plain | texts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _paths(profile: Profile, decisions: Mapping[int, Decision], constants: Constants) -> list[PathRule]:
+    """Rules by path. A path must be open: a sequence above its end that is removed would take the end with
+    it."""
+    rules = {rule.path: rule for rule in profile.rules if rule.path is not None}
+    found: list[PathRule] = []
+    for path, rule in rules.items():
+        for depth in range(1, len(path)):
+            above = rules.get(path[:depth])
+            decision = decisions[path[depth - 1]]
+            action = above.action if above else (decision.top if depth == 1 else decision.nested)
+            if action in _CLOSED:
+                raise ConfigError(
+                    "profile",
+                    f"{profile.source}:{rule.line}: rule.path: {dictionary.keyword_of(path[depth - 1])} on the way is "
+                    f"not kept ({action}: {f'rule at line {above.line}' if above else decision.source})",
+                    hint="add a rule with action recurse for it",
+                )
+        attribute = dictionary.attributes()[path[-1]]
+        decision = _path_decision(rule, attribute)
+        _, nested, argument = constants.codes(decision, attribute)
+        found.append((path, nested, argument))
+    return found
+
+
+def _path_decision(rule: Rule, attribute: Attribute) -> Decision:
+    action = rule.action
+    if action == "hash":
+        action = Decider.nested_hash(attribute)
+    return Decision(action, action, Level.PATH, f"rule at line {rule.line}", rule=rule)
+
+
+def _digest(spec: ProgramSpec, rules: tuple[Rule, ...]) -> str:
+    """Equal for profiles that do the same to every object, whatever they are called."""
+    plain = spec.arguments()
+    plain["constants"] = [value.hex() for value in spec.constants]
+    plain["insertions"] = [repr(row) for row in spec.insertions if row[0] != DEIDENTIFICATION_METHOD]
+    plain["private"] = [[group, creator.decode(), *rest] for group, creator, *rest in spec.private]
+    plain["conditional"] = sorted(repr(replace(rule, line=0)) for rule in rules if rule.when is not None)
+    plain["iod_types"] = iod_types.digest()
+    return blake3.blake3(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -39,11 +39,18 @@ class Decision:
 class Decider:
     """The rules of one profile, ready to be asked attribute by attribute."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, types: Mapping[int, int] | None = None) -> None:
+        """`types`: what the object's IOD asks of attributes with a compound code; None where the IOD is not
+        known."""
         self._profile = profile
+        self._types = types
         self._options = frozenset(profile.options)
         self._tags = {rule.tag: rule for rule in profile.rules if rule.level is Level.TAG}
-        self._groups = [rule for rule in profile.rules if rule.level is Level.GROUP]
+        # "60xx,3000" is nearer to an attribute than "60xx".
+        self._groups = sorted(
+            (rule for rule in profile.rules if rule.group is not None),
+            key=lambda rule: -(rule.group[0] if rule.group else 0),
+        )
         self._vrs = {rule.vr: rule for rule in profile.rules if rule.level is Level.VR}
         self._structural = structural_tags()
         self._tables: tuple[AttributeTable, ...] = (overlay(), table()) if profile.is_basic else ()
@@ -61,6 +68,11 @@ class Decider:
         if row is not None:
             return self._by_row(row, attribute)
         return self._by_vr(attribute)
+
+    @staticmethod
+    def nested_hash(attribute: Attribute) -> str:
+        """What "hash" means for an attribute inside a sequence."""
+        return NESTED_HASHES.get(attribute.tag, HASHES[attribute.tag])
 
     def decide_vr(self, vr: str) -> Decision:
         """The decision over an attribute whose explicit VR is not the dictionary's."""
@@ -80,7 +92,10 @@ class Decider:
         for candidate in self._groups:
             if candidate.group is not None and attribute.tag & candidate.group[0] == candidate.group[1]:
                 return candidate
-        return self._vrs.get(attribute.vr)
+        found = self._vrs.get(attribute.vr)
+        if found is not None and found.action == "new-uid" and attribute.tag in self._structural:
+            return None
+        return found
 
     def _row(self, tag: int) -> Row | None:
         for rows in self._tables:
@@ -104,7 +119,13 @@ class Decider:
             action = _option_action(code, chosen, attribute)
             if action is not None:
                 return _same(action, Level.OPTION, f"option {names} ({where})", code)
-        return _same(_basic_action(row.code, attribute), Level.BASE, where, row.code)
+        nested = _basic_action(row.code, attribute)
+        if self._types is None or "/" not in row.code:
+            return Decision(nested, nested, Level.BASE, where, row.code)
+        simple = resolve(row.code, self._types.get(attribute.tag, 0))
+        return Decision(
+            _basic_action(simple, attribute), nested, Level.BASE, f"{where}, {simple} in this IOD", row.code
+        )
 
     def _by_vr(self, attribute: Attribute) -> Decision:
         vr = attribute.vr
@@ -129,6 +150,19 @@ class Decider:
         return _same("keep", Level.BASE, "not identifying: not listed")
 
 
+def resolve(code: str, iod_type: int) -> str:
+    """The part of a compound code that an IOD calls for: 0 not required (Type 3 or absent), 1 may be empty
+    (Type 2), 2 required (Type 1). PS3.15 Table E.1-1a.
+
+    X/Z/U* keeps the sequence and replaces its UIDs: references hold, and nothing identifying stays.
+    """
+    if code == "X/Z/U*":
+        return code
+    parts = code.split("/")
+    wanted = ("X", "Z", "D")[iod_type:]
+    return next((part for part in wanted if part in parts), parts[-1])
+
+
 def _same(action: str, level: Level, source: str, code: str = "") -> Decision:
     return Decision(action, action, level, source, code)
 
@@ -138,7 +172,7 @@ def _by_rule(rule: Rule, attribute: Attribute) -> Decision:
     if rule.nested is not None:
         nested = _named(rule.nested, attribute)
     else:
-        nested = NESTED_HASHES.get(attribute.tag, top) if rule.action == "hash" else top
+        nested = Decider.nested_hash(attribute) if rule.action == "hash" else top
     return Decision(top, nested, rule.level, f"rule at line {rule.line}", rule=rule)
 
 

@@ -14,33 +14,18 @@ from typing import Any
 from engine.errors import ConfigError
 from engine.profile.lines import Lines
 from engine.profile.model import BASES, EXCLUSIVE, OPTIONS, Profile, Rule, Unknown
+from engine.profile.predicates import exclusive
+from engine.profile.problem import Problem
 from engine.profile.rules import parse_rule
 
 _KEYS = ("profile", "description", "base", "options", "unknown", "issuer", "rule")
 # What cannot be parsed has no end that can be trusted, so there is one thing to do with it.
 _UNKNOWN = {
     "standard": ("remove", "keep", "quarantine", "refuse"),
-    "private": ("remove", "keep", "quarantine", "refuse"),
+    "private": ("remove", "keep"),
     "unparsable": ("quarantine",),
 }
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-
-
-class Problem:
-    """Makes errors of one profile: file, line, key, what is wrong, what would be right."""
-
-    def __init__(self, source: str, lines: Lines) -> None:
-        self._source = source
-        self._lines = lines
-
-    def line(self, rule: int | None = None, key: str = "") -> int:
-        """Line of `key`, in the rule with this number if one is given; 0 where it is not found."""
-        return self._lines.find(rule, key)
-
-    def error(self, message: str, *, key: str = "", rule: int | None = None, hint: str = "") -> ConfigError:
-        where = f"{self._source}:{self.line(rule, key)}"
-        name = f"rule.{key}" if rule is not None and key else key or "rule"
-        return ConfigError("profile", f"{where}: {name}: {message}", hint=hint)
 
 
 def shipped() -> list[str]:
@@ -162,15 +147,25 @@ def _rules(data: Mapping[str, Any], problem: Problem) -> tuple[Rule, ...]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise problem.error("rules are written as [[rule]]", key="rule")
     rules: list[Rule] = []
-    seen: dict[object, int] = {}
     for number, table in enumerate(tables):
         for rule in parse_rule(table, number, problem):
-            before = seen.setdefault(rule.selector, rule.line)
-            if before != rule.line:
-                raise problem.error(
-                    f"the rule at line {before} is for the same attributes",
-                    rule=number,
-                    hint="keep one of the two",
-                )
+            for before in rules:
+                if _collide(before, rule):
+                    raise problem.error(
+                        f"the rule at line {before.line} is for the same attributes",
+                        rule=number,
+                        hint="keep one of the two"
+                        if rule.when is None
+                        else "conditions must exclude each other, by different values of one attribute",
+                    )
             rules.append(rule)
     return tuple(rules)
+
+
+def _collide(one: Rule, other: Rule) -> bool:
+    """Whether two rules of equal strength could both apply to one attribute of one object."""
+    if one.selector != other.selector:
+        return False
+    if one.when is None or other.when is None:
+        return one.when is other.when
+    return not exclusive(one.when, other.when)

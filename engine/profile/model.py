@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -65,12 +64,29 @@ class PrivateSelector:
 
 
 @dataclass(frozen=True, slots=True)
+class Predicate:
+    """What must hold of an object for a rule to apply; all of it. Values are those of the original's top
+    level.
+
+    `modality` and `sop_class` name the values that are meant; `manufacturer` their beginnings, without regard
+    to case; `present` attributes that are there and not empty; `equals` attributes and the value that each
+    has. Nothing else can be asked, and nothing is ever evaluated.
+    """
+
+    modality: tuple[str, ...] = ()
+    sop_class: tuple[str, ...] = ()
+    manufacturer: tuple[str, ...] = ()
+    present: tuple[int, ...] = ()
+    equals: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One `[[rule]]`. Exactly one of `path`, `tag`, `private`, `group`, `vr` is set.
 
     `path` holds the tags from the top level down, the last one being the attribute; `group` is (mask, value);
-    `nested` is the action inside sequences where it differs; `line` is the line of its `[[rule]]` in the
-    file.
+    `nested` is the action inside sequences where it differs; `when` limits the rule to some objects; `line`
+    is the line of its `[[rule]]` in the file.
     """
 
     action: str
@@ -81,6 +97,7 @@ class Rule:
     vr: str | None = None
     nested: str | None = None
     value: str | int | float | None = None
+    when: Predicate | None = None
     line: int = 0
 
     @property
@@ -124,8 +141,3 @@ class Profile:
     @property
     def is_basic(self) -> bool:
         return self.base == BASIC
-
-
-def by_selector(rules: tuple[Rule, ...], level: Level) -> Mapping[object, Rule]:
-    """Rules of one level by what they select."""
-    return {rule.selector: rule for rule in rules if rule.level is level}
