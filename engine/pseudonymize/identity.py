@@ -131,8 +131,9 @@ def _identifier(value: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        # Without its cause: that exception carries the value.
-        raise Refusal("undecodable-text", "an identifier holds half of a surrogate pair") from None
+        refusal = Refusal("undecodable-text", "an identifier holds half of a surrogate pair")
+    # Not raised above, where the exception that carries the value would become its context.
+    raise refusal
 
 
 def _base32(value: bytes) -> str:

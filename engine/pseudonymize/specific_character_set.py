@@ -40,8 +40,9 @@ def decode(raw: bytes, charset: Sequence[str] | str) -> str:
             return raw.decode(codecs[0])
         return "".join(_decode_fragment(fragment, codecs) for fragment in FRAGMENT.findall(raw))
     except UnicodeDecodeError:
-        # Without its cause: that exception carries the value.
-        raise _refusal("the text is not in its Specific Character Set") from None
+        refusal = _refusal("the text is not in its Specific Character Set")
+    # Not raised above, where the exception that carries the value would become its context.
+    raise refusal
 
 
 def _decode_fragment(fragment: bytes, codecs: list[str]) -> str:
