@@ -30,20 +30,25 @@ def read(path: Path) -> bytes:
         raise ConfigError(
             "secret-unreadable", f"{path}: cannot be read: {error.strerror}", hint=hint
         ) from error
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            raise ConfigError("secret-unreadable", f"{path}: is not a regular file", hint=MAKE_ONE)
-        if mode & 0o077:
-            message = f"{path}: others may read or change this hash secret (mode {mode & 0o777:04o})"
-            hint = f"chmod 600 {path}; and if somebody may have read it, it is no longer a secret"
-            raise ConfigError("secret-not-private", message, hint=hint)
-        held = file.read(2 * SIZE + 2)
+    try:
+        _check_private(path, os.fstat(descriptor).st_mode)
+        held = os.read(descriptor, 2 * SIZE + 2)
+    finally:
+        os.close(descriptor)
     if not _FORMAT.fullmatch(held):
         message = f"{path}: is not a hash secret, which is 64 hexadecimal digits and a newline"
         hint = "bring it back from where it is kept: a new one gives every patient another hashed ID"
         raise ConfigError("secret-malformed", message, hint=hint)
     return bytes.fromhex(held.decode("ascii"))
+
+
+def _check_private(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise ConfigError("secret-unreadable", f"{path}: is not a regular file", hint=MAKE_ONE)
+    if mode & 0o077:
+        message = f"{path}: others may read or change this hash secret (mode {mode & 0o777:04o})"
+        hint = f"chmod 600 {path}; and if somebody may have read it, it is no longer a secret"
+        raise ConfigError("secret-not-private", message, hint=hint)
 
 
 def write(path: Path, key: bytes) -> None:
