@@ -6,11 +6,12 @@ UIDs refer to each other across images and series. Nobody's files are needed to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydicom.datadict import private_dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -222,16 +223,33 @@ def _add_private(ds: Dataset, seed: int, index: int | None) -> None:
     deeper.add_new(0x03, "UI", _uid(seed, "raw data", index))
     own.add_new(0x04, "SQ", [nested])
 
-    acquisition = ds.private_block(0x0019, "GEMS_ACQU_01", create=True)
-    for offset in range(0x02, 0x40):
-        acquisition.add_new(offset, "DS", f"{offset * 3.25:.6f}")
-    relation = ds.private_block(0x0027, "GEMS_IMAG_01", create=True)
-    for offset in range(0x40, 0x60):
-        relation.add_new(offset, "FL", offset / 8.0)
-    parameters = ds.private_block(0x0043, "GEMS_PARM_01", create=True)
-    for offset in range(0x10, 0x50):
-        parameters.add_new(offset, "SL", offset * 17)
-    parameters.add_new(0x60, "OB", bytes(range(256)) * 8)
+    for group, creator in _DULL:
+        block = ds.private_block(group, creator, create=True)
+        for offset in range(0x70):
+            vr = _private_vr(group, offset, creator)
+            if vr in _DULL_VALUES:
+                block.add_new(offset, vr, _DULL_VALUES[vr](offset))
+
+
+# Public names of private creators, whose elements pydicom's dictionary knows.
+_DULL = ((0x0019, "GEMS_ACQU_01"), (0x0027, "GEMS_IMAG_01"), (0x0043, "GEMS_PARM_01"))
+_DULL_VALUES: dict[str, Callable[[int], Any]] = {
+    "DS": lambda offset: f"{offset * 3.25:.6f}",
+    "FL": lambda offset: offset / 8.0,
+    "LO": lambda offset: f"PARAMETER {offset}",
+    "OB": lambda offset: bytes([offset]) * 512,
+    "SL": lambda offset: offset * 17,
+    "SS": lambda offset: offset * 5,
+    "US": lambda offset: offset * 3,
+}
+
+
+def _private_vr(group: int, offset: int, creator: str) -> str:
+    """As pydicom's dictionary has it; "" if it does not know the element."""
+    try:
+        return str(private_dictionary_VR(group << 16 | 0x1000 | offset, creator))
+    except KeyError:
+        return ""
 
 
 _PATIENT_AND_STUDY: dict[str, Any] = {

@@ -43,6 +43,7 @@ def test_what_was_written_reads_back_without_a_warning(tmp_path: Path) -> None:
 def test_it_can_be_written_implicitly(tmp_path: Path) -> None:
     path = write(tmp_path, 1, Shape(1, 32, ImplicitVRLittleEndian))[1]
     ds = pydicom.dcmread(path)
+    assert len(list(ds.iterall())) > 250
     assert ds.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
     assert ds.RequestAttributesSequence[0].AccessionNumber == ds.AccessionNumber
 
