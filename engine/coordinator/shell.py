@@ -1,0 +1,250 @@
+"""Decisions carried out on the spool, and results turned into events: all of the coordinator's I/O but
+sockets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from engine import log
+from engine.coordinator.counters import Counters
+from engine.coordinator.custody import Arrival, Custody
+from engine.coordinator.decisions import (
+    Admit,
+    Compare,
+    Decision,
+    Found,
+    Persist,
+    Plan,
+    RefuseDouble,
+    Seal,
+    Survey,
+)
+from engine.coordinator.members import Members
+from engine.coordinator.messages import (
+    AnyJob,
+    AnyResult,
+    Compared,
+    CompareJob,
+    Founded,
+    FoundJob,
+    Gone,
+    Later,
+    Persisted,
+    PersistJob,
+    PlanJob,
+    Planned,
+    Refused,
+    Surveyed,
+    SurveyJob,
+)
+from engine.coordinator.queues import Queues
+from engine.errors import Refusal
+from engine.spool import passfile
+from engine.spool.budget import Budget
+from engine.spool.killpoint import reached
+from engine.spool.layout import Spool
+from engine.spool.ledger import Ledger
+from engine.spool.passfile import Joined, Study
+from engine.spool.quarantine import quarantine
+
+PUT_OFF_SECONDS: Final = 2.0
+_LOG: Final = log.get("coordinator")
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What all objects of a pass have in common: `profile` (digest, with our version), `key_id` of the hash
+    secret.
+    """
+
+    profile: str
+    key_id: str
+
+
+@dataclass(slots=True)
+class Shell:
+    """The hands of the coordinator. `keys` are the keys of the open passes; `sealed` the passes that wait
+    for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint."""
+
+    spool: Spool
+    custody: Custody
+    members: Members
+    queues: Queues
+    ledger: Ledger
+    budget: Budget
+    counters: Counters
+    treatment: Treatment
+    keys: dict[str, bytes] = field(default_factory=dict)
+    sealed: set[str] = field(default_factory=set)
+    ready: list[str] = field(default_factory=list)
+
+    def carry_out(self, decisions: Iterable[Decision]) -> None:
+        """In order, except that what joins one pass is written down together before it is moved."""
+        admitted: dict[str, list[Admit]] = {}
+        for decision in decisions:
+            match decision:
+                case Admit():
+                    admitted.setdefault(decision.pass_id, []).append(decision)
+                case Survey():
+                    self.queues.put(SurveyJob(decision.identifier))
+                case Plan():
+                    self._queue_plan(decision.identifier, decision.pass_id, decision.size)
+                case Found():
+                    self._found(decision)
+                case Compare():
+                    self.queues.put(CompareJob(decision.identifier, decision.pass_id, decision.first))
+                case Persist():
+                    self.queues.put(PersistJob(decision.pass_id))
+                case Seal():
+                    self._seal(decision.pass_id)
+                case RefuseDouble():
+                    self._refuse_double(decision.identifier)
+        for pass_id, joining in admitted.items():
+            self._admit(pass_id, joining)
+
+    def results(self, answered: Iterable[tuple[AnyJob, AnyResult]], now: float) -> None:
+        """What a worker answered to one batch."""
+        decisions: list[Decision] = []
+        for job, result in answered:
+            size = self.queues.done(job)
+            match result:
+                case Later():
+                    self.queues.put_off(job, now + PUT_OFF_SECONDS, size)
+                case Surveyed():
+                    decisions += self._surveyed(result, now)
+                case Planned():
+                    self._planned(result, size)
+                case Refused():
+                    self._refused(result)
+                case Gone():
+                    self.custody.dropped(result.identifier)
+                    self.custody.planned(result.identifier, result.pass_id)
+                case Founded():
+                    self.keys[result.pass_id] = result.key
+                    decisions += self.custody.founded(result.pass_id)
+                case Compared():
+                    decisions += self.custody.compared(result.identifier, result.pass_id, result.same, now)
+                case Persisted():
+                    decisions += self.custody.persisted(result.pass_id, result.damaged)
+        self.carry_out(decisions)
+        self.members.trim()
+
+    def spoiled(self, pass_id: str, identifier: str) -> None:
+        """The uploader found a plan damaged and has unlinked it: make it again, or give the object to
+        another pass.
+        """
+        try:
+            size = self.spool.original(pass_id, identifier).stat().st_size
+        except FileNotFoundError:
+            return  # delivered before that word came
+        if pass_id in self.custody.passes:
+            self.carry_out(self.custody.spoiled(pass_id, identifier, size))
+        else:
+            self.give_back(pass_id, identifier)
+
+    def give_back(self, pass_id: str, identifier: str) -> None:
+        """An object that its pass cannot plan any more goes back to received/, from where another pass takes
+        it.
+        """
+        plan = self.spool.plan(pass_id, identifier)
+        if plan.exists():
+            self.budget.release(plan.stat().st_size)
+            plan.unlink()
+        try:
+            self.spool.original(pass_id, identifier).rename(self.spool.arrival(identifier))
+        except FileNotFoundError:
+            return  # delivered
+        _LOG.warning("object-given-back", object=identifier, **{"pass": pass_id})
+
+    def discard_sealed(self) -> None:
+        """Removes the folders of sealed passes whose last object has gone."""
+        self.sealed -= {pass_id for pass_id in self.sealed if passfile.discard(self.spool, pass_id)}
+
+    def _queue_plan(self, identifier: str, pass_id: str, size: int) -> None:
+        self.queues.put(PlanJob(identifier, pass_id, self.keys[pass_id]), size)
+
+    def _found(self, decision: Found) -> None:
+        about = Study(decision.study, self.treatment.profile, self.treatment.key_id, time.time())
+        self.queues.put(FoundJob(decision.pass_id, about))
+        self.counters.passes(decision.origin).add()
+        if decision.origin != "new":
+            self.counters.split_studies.add()
+        _LOG.info("pass-opened", origin=decision.origin, **{"pass": decision.pass_id})
+
+    def _admit(self, pass_id: str, joining: list[Admit]) -> None:
+        """Written down first: after a crash an object in `seen` but not in the pass joins it again."""
+        try:
+            passfile.join(self.spool, pass_id, [Joined(one.identifier, one.sop) for one in joining])
+        except OSError as error:
+            # The disk is full. Only second sendings are told from repeats by it, and only after a restart.
+            _LOG.failure("seen-not-written", error, **{"pass": pass_id})
+        for one in joining:
+            try:
+                self.spool.arrival(one.identifier).rename(self.spool.original(pass_id, one.identifier))
+            except FileNotFoundError:
+                self.custody.planned(one.identifier, pass_id)
+                _LOG.error("object-vanished", object=one.identifier, **{"pass": pass_id})
+                continue
+            reached("admitted-before-job")
+            self._queue_plan(one.identifier, pass_id, one.size)
+
+    def _seal(self, pass_id: str) -> None:
+        reached("persisted-before-seal")
+        passfile.destroy_key(self.spool, pass_id)
+        self.keys.pop(pass_id, None)
+        self.sealed.add(pass_id)
+        self.counters.passes("sealed").add()
+        _LOG.info("pass-sealed", **{"pass": pass_id})
+
+    def _surveyed(self, result: Surveyed, now: float) -> list[Decision]:
+        self.ledger.note("received", result.identifier, at=result.received, bytes_received=result.size)
+        # Without a Study Instance UID there is nothing to group by: such objects never share a pass with others.
+        study = result.study or f"object:{result.identifier}"
+        return self.custody.surveyed(Arrival(result.identifier, study, result.sop, result.size), now)
+
+    def _planned(self, result: Planned, size: int) -> None:
+        self.custody.planned(result.identifier, result.pass_id)
+        self.budget.add(result.plan_bytes)
+        self.ready.append(f"{result.pass_id}/{result.identifier}")
+        self.ledger.note(
+            "rewritten",
+            result.identifier,
+            pass_id=result.pass_id,
+            hashed_id=result.hashed_id,
+            study=result.study,
+            series=result.series,
+            sop=result.sop,
+            sop_class=result.sop_class,
+        )
+        self.counters.rewritten.add()
+        self.counters.rewritten_bytes.add(size)
+        self.counters.plan_bytes.add(result.plan_bytes)
+        self.counters.seconds.add(result.seconds)
+
+    def _refused(self, result: Refused) -> None:
+        reason = Refusal(
+            result.code, result.message, hint=result.hint, offset=result.offset, tag=result.tag_number
+        )
+        inside = self.spool.original(result.pass_id, result.identifier)
+        source = inside if result.pass_id else self.spool.arrival(result.identifier)
+        self._quarantine(source, result.identifier, reason, result.pass_id)
+        self.custody.dropped(result.identifier)
+        self.custody.planned(result.identifier, result.pass_id)
+
+    def _refuse_double(self, identifier: str) -> None:
+        reason = Refusal(
+            "conflicting-double",
+            "one association sent two different objects under one SOP Instance UID",
+            hint="ask the sender which of them is right; the first one has been taken",
+        )
+        self._quarantine(self.spool.arrival(identifier), identifier, reason, "")
+
+    def _quarantine(self, source: Path, identifier: str, reason: Refusal, pass_id: str) -> None:
+        if quarantine(self.spool, self.ledger, source, identifier, reason, pass_id):
+            self.counters.quarantined(reason.code).add()
+            _LOG.warning("object-quarantined", object=identifier, code=reason.code)

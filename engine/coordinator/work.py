@@ -1,0 +1,204 @@
+"""What a worker does with a job: reads an object in the spool, writes its plan beside it. A pure step from
+job to result otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+from engine import log
+from engine.coordinator.messages import (
+    AnyJob,
+    AnyResult,
+    Compared,
+    CompareJob,
+    Founded,
+    FoundJob,
+    Gone,
+    Later,
+    Persisted,
+    PersistJob,
+    PlanJob,
+    Planned,
+    Refused,
+    Surveyed,
+    SurveyJob,
+)
+from engine.errors import Refusal, SpoolError
+from engine.log.fields import of_error
+from engine.pseudonymize import sidecar
+from engine.pseudonymize.rewrite import Pseudonymizer
+from engine.spool import passfile
+from engine.spool.killpoint import reached
+from engine.spool.layout import ORIGINAL, PLAN, Spool, fsync_folder, write_whole
+from engine.spool.states import State, files, observe_pass
+
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_COMPARE_AT_ONCE: Final = 1 << 20
+MOST_DAMAGED: Final = 1000
+_LOG: Final = log.get("worker")
+
+
+class Work:
+    """The steps of one worker on one spool."""
+
+    def __init__(self, spool: Spool, pseudonymizer: Pseudonymizer) -> None:
+        self._spool = spool
+        self._pseudonymizer = pseudonymizer
+
+    def do(self, job: AnyJob) -> AnyResult:
+        """Never raises for an object: what is wrong with it is the result."""
+        step: Callable[[], AnyResult]
+        match job:
+            case SurveyJob():
+                return self._guarded(job.identifier, "", lambda: self._survey(job))
+            case PlanJob():
+                return self._guarded(job.identifier, job.pass_id, lambda: self._plan(job))
+            case CompareJob():
+                step = lambda: self._compare(job)  # noqa: E731
+            case FoundJob():
+                step = lambda: Founded(job.pass_id, passfile.make(self._spool, job.pass_id, job.study))  # noqa: E731
+            case PersistJob():
+                step = lambda: self._persist(job)  # noqa: E731
+        try:
+            return step()
+        except OSError as error:
+            return _later(error)
+
+    def _guarded(self, identifier: str, pass_id: str, step: Callable[[], AnyResult]) -> AnyResult:
+        try:
+            return step()
+        except FileNotFoundError:
+            return Gone(identifier, pass_id)
+        except OSError as error:
+            return _later(error)
+        except Refusal as refusal:
+            return Refused(
+                identifier, pass_id, refusal.code, refusal.message, refusal.hint, refusal.offset, refusal.tag
+            )
+        except Exception as error:  # noqa: BLE001 - fail closed: this object is quarantined, the others go on
+            _LOG.failure("internal-error", error, object=identifier)
+            told = of_error(error)
+            message = f"a fault of Penstock itself: {told['error']} at {told.get('at', 'an unknown place')}"
+            return Refused(identifier, pass_id, "internal-error", message, "please report it", None, None)
+
+    def _survey(self, job: SurveyJob) -> Surveyed:
+        descriptor = os.open(self._spool.arrival(job.identifier), _READ)
+        try:
+            about = os.fstat(descriptor)
+            found = self._pseudonymizer.survey(descriptor, about.st_size)
+        finally:
+            os.close(descriptor)
+        return Surveyed(
+            job.identifier,
+            found.study_instance_uid,
+            found.sop_instance_uid,
+            about.st_size,
+            about.st_mtime,
+        )
+
+    def _plan(self, job: PlanJob) -> Planned:
+        began = time.monotonic()
+        descriptor = os.open(self._spool.original(job.pass_id, job.identifier), _READ)
+        try:
+            size = os.fstat(descriptor).st_size
+            plan = self._pseudonymizer.plan(descriptor, size, job.key)
+        finally:
+            os.close(descriptor)
+        written = sidecar.encode(plan, size)
+        self._write(job, written)
+        return Planned(
+            job.identifier,
+            job.pass_id,
+            plan.hashed_id,
+            plan.study_instance_uid,
+            plan.series_instance_uid,
+            plan.sop_instance_uid,
+            plan.sop_class_uid,
+            len(written),
+            plan.size,
+            time.monotonic() - began,
+        )
+
+    def _write(self, job: PlanJob, data: bytes) -> None:
+        path = self._spool.plan(job.pass_id, job.identifier)
+        temporary = path.with_name(f".{job.identifier}.{os.getpid()}")
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                write_whole(descriptor, data)
+            finally:
+                os.close(descriptor)
+            reached("plan-written-before-name")
+            temporary.rename(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        reached("plan-named-before-result")
+
+    def _compare(self, job: CompareJob) -> Compared:
+        """The first may lie in the pass, or wait in received/ for its pass to be founded."""
+        for first in (self._spool.original(job.pass_id, job.first), self._spool.arrival(job.first)):
+            try:
+                ours = os.open(first, _READ)
+            except FileNotFoundError:
+                continue
+            with (
+                os.fdopen(ours, "rb", buffering=0) as one,
+                self._spool.arrival(job.identifier).open("rb", 0) as two,
+            ):
+                if os.fstat(one.fileno()).st_size != os.fstat(two.fileno()).st_size:
+                    return Compared(job.identifier, job.pass_id, same=False)
+                while chunk := one.read(_COMPARE_AT_ONCE):
+                    if chunk != two.read(len(chunk)):
+                        return Compared(job.identifier, job.pass_id, same=False)
+                return Compared(job.identifier, job.pass_id, same=True)
+        return Compared(job.identifier, job.pass_id, same=None)
+
+    def _persist(self, job: PersistJob) -> Persisted:
+        """Syncs the plans that are still there; most passes are delivered by now and have none."""
+        damaged: dict[str, int] = {}
+        for seen in observe_pass(self._spool, job.pass_id):
+            if seen.state is State.LEFTOVER:
+                continue
+            if seen.state is State.ADMITTED or not self._is_whole(job.pass_id, seen.identifier):
+                damaged[seen.identifier] = seen.size
+        folder = self._spool.folder_of(job.pass_id)
+        fsync_folder(folder / "in")
+        fsync_folder(folder / "out")
+        # What was delivered during the scan has neither file now, and is not damaged.
+        there = files(folder / "in", ORIGINAL)
+        lost = [(one, size) for one, size in damaged.items() if one in there]
+        return Persisted(job.pass_id, dict(lost[:MOST_DAMAGED]))  # the next persisting finds the others
+
+    def _is_whole(self, pass_id: str, identifier: str) -> bool:
+        try:
+            descriptor = os.open(self._spool.plan(pass_id, identifier), _READ)
+        except FileNotFoundError:
+            return False
+        try:
+            sidecar.decode(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+            os.fsync(descriptor)
+        except SpoolError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+
+def sweep_temporaries(spool: Spool, pass_id: str) -> None:
+    """Removes what dead workers left in a pass: temporary plans."""
+    for entry in (spool.folder_of(pass_id) / "out").iterdir():
+        if entry.name.startswith(".") and entry.suffix != PLAN:
+            with contextlib.suppress(FileNotFoundError):
+                entry.unlink()
+
+
+def _later(error: OSError) -> Later:
+    _LOG.failure("disk-refuses", error)
+    return Later(error.errno or 0)

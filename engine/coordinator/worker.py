@@ -1,0 +1,88 @@
+"""One worker process: forked from the coordinator, it loads the hash secret itself and takes jobs until its
+socket closes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from engine import log
+from engine.config import GatewayConfig
+from engine.coordinator.messages import DATAGRAM, AnyResult, Ready, Unable, decode_jobs, encode
+from engine.coordinator.work import Work
+from engine.errors import PenstockError
+from engine.process import die_with_parent, leave_no_traces, limit_memory
+from engine.profile import CompiledProfile
+from engine.pseudonymize.identity import HashSecret
+from engine.pseudonymize.rewrite import Pseudonymizer
+from engine.spool.layout import Spool
+
+MEMORY = 1 << 30
+NICENESS = 5  # receiving goes first: what is not taken is refused, what is not planned only waits
+STANDARD_STREAMS = 3
+MOST_DESCRIPTORS = 1 << 20
+
+Start = Callable[[], tuple[Work, str]]
+"""Makes the worker's tools in its own process, and gives the key id of the secret that it loaded."""
+
+
+def starter(config: GatewayConfig, spool: Spool, profile: CompiledProfile) -> Start:
+    """The way a real worker starts. Reads the secret only when it is called."""
+
+    def start() -> tuple[Work, str]:
+        secret = HashSecret.load(config.identity.secret_file)
+        return Work(spool, Pseudonymizer(profile, secret)), secret.key_id
+
+    return start
+
+
+def spawn(start: Start) -> tuple[int, socket.socket]:
+    """Forks a worker; (its pid, our end of its socket). The parent must have no threads."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return pid, ours
+    code = 1
+    try:
+        _become_worker(parent, theirs)
+        code = _serve(theirs, start)
+    except BaseException as error:  # noqa: BLE001 - nothing of the parent may run in this process
+        log.get("worker").failure("crash", error)
+    finally:
+        os._exit(code)
+
+
+def _become_worker(parent: int, mine: socket.socket) -> None:
+    """Lets go of all that belongs to the parent."""
+    die_with_parent(parent)
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the coordinator drains, and then closes the socket
+    os.closerange(STANDARD_STREAMS, mine.fileno())
+    os.closerange(mine.fileno() + 1, MOST_DESCRIPTORS)
+    leave_no_traces()
+    limit_memory(MEMORY)
+    os.nice(NICENESS)
+    gc.freeze()
+
+
+def _serve(mine: socket.socket, start: Start) -> int:
+    try:
+        work, key_id = start()
+    except PenstockError as error:
+        _say(mine, [Unable(error.code, error.message, error.hint)])
+        return 1
+    _say(mine, [Ready(key_id)])
+    while data := mine.recv(DATAGRAM):
+        _say(mine, [work.do(job) for job in decode_jobs(data)])
+    return 0
+
+
+def _say(mine: socket.socket, results: list[AnyResult]) -> None:
+    mine.send(encode(results))
