@@ -23,6 +23,7 @@ from engine.spool.budget import Budget
 from engine.spool.hints import HintOutbox
 from engine.spool.intake import Group, Intake
 from engine.spool.layout import Spool
+from engine.spool.nursery import Nursery
 
 BACKLOG = 1024
 BROKEN = 3
@@ -121,7 +122,7 @@ class Server:
             config=config,
             limits=self._limits,
             spool=spool,
-            intake=Intake(spool, budget, config.spool.durability, tell),
+            intake=Intake(spool, Nursery(spool.run, name), budget, config.spool.durability, tell),
             gate=Gate(config.spool, budget),
             hints=HintOutbox(spool.run, "coordinator"),
             counters=Counters(Meter.attach(spool.run, name)),

@@ -24,6 +24,7 @@ from engine.errors import SpoolError
 from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
 from engine.spool.layout import ORIGINAL, PART, Spool
+from engine.spool.nursery import Nursery
 
 RESERVE = 1 << 20
 GROUP = 64
@@ -64,8 +65,14 @@ class Intake:
     on the commit thread and must bring the group to the owner's thread, which then calls `settle(group)`."""
 
     def __init__(
-        self, spool: Spool, budget: Budget, durability: str, tell: Callable[[Group], object]
+        self,
+        spool: Spool,
+        nursery: Nursery,
+        budget: Budget,
+        durability: str,
+        tell: Callable[[Group], object],
     ) -> None:
+        self._nursery = nursery
         self._budget = budget
         self._durable = durability == "fsync"
         self._tell = tell
@@ -87,8 +94,7 @@ class Intake:
         if not self._budget.reserve(RESERVE):
             raise SpoolError("spool-full", "the spool's budget is used up", retryable=True)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            fd = os.open(identifier + PART, flags, 0o600, dir_fd=self._incoming)
+            fd = self._nursery.create(identifier + PART, self._incoming)
         except OSError as error:
             self._budget.release(RESERVE)
             raise _spool_error(error) from error
@@ -143,6 +149,7 @@ class Intake:
         if self._durable:
             self._queue.put(None)
             self._thread.join()
+        self._nursery.close()
         os.close(self._incoming)
         os.close(self._received)
 
