@@ -41,7 +41,7 @@ def handshake(files: CertificateFiles, hostname: str, client: tuple[Path, Path] 
     thread.start()
     try:
         with server_context.wrap_socket(left, server_side=True) as tls:
-            seen = dict(tls.getpeercert() or {})
+            seen: dict[str, object] = {**(tls.getpeercert() or {})}
     finally:
         left.close()
         thread.join()
