@@ -1,13 +1,21 @@
 """The element walker (PS3.5 section 7) and the file meta (PS3.10 section 7.1): buffers in, values out, no I/O."""
 
+import re
+
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from engine._native.elements cimport (
     EXPLICIT, BIG, UNDEFINED, ITEM, ITEM_END, SEQUENCE_END, OK, SHORT, BAD_VR,
-    Header, read_header, load32, load_tag, vr_kind, trim,
+    Header, read_header, load16, load32, load_tag, vr_kind, trim,
 )
+
+cdef enum:
+    UN = (c'U' << 8) | c'N'
+    SQ = (c'S' << 8) | c'Q'
+    OB = (c'O' << 8) | c'B'
+    OW = (c'O' << 8) | c'W'
 
 REASONS = {
     TRUNCATED: ("truncated", "the object ends inside an element"),
@@ -21,8 +29,14 @@ REASONS = {
     BY_PROFILE: ("by-profile", "the profile quarantines objects with this attribute"),
     NO_MEMORY: ("no-memory", "not enough memory for the new head"),
     TOO_LONG: ("too-long", "a new value is longer than its length field can say"),
-    HEAD_TOO_LARGE: ("head-too-large", "the head is larger than the limit"),
+    HEAD_TOO_LARGE: ("head-too-large", "the new head would be larger than the limit"),
+    SCAN_LIMIT: ("leak-scan-limit", "the leak scan of this object takes more effort than the limit allows"),
 }
+
+
+# PS3.5 A.4: encapsulated pixel data. The value is copied into the new file meta, so nothing but a UID of that branch may pass.
+ENCAPSULATED = re.compile(r"1\.2\.840\.10008\.1\.2\.(1\.98|4\.[1-9][0-9]{1,2}|5|8\.1)")
+_BY_REFERENCE = ("1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.204")
 
 
 class Refused(Exception):
@@ -62,13 +76,27 @@ cdef int content_syntax(const uint8_t* p, size_t pos, size_t end, int assumed) n
     """The syntax in which the first item at `pos` is really written.
 
     UN of undefined length holds implicit VR little endian (PS3.5 6.2.2, CP-246), yet explicit content exists; two capital
-    letters that are a VR cannot be the low half of a plausible implicit length, so they decide.
+    letters that are a VR cannot be the low half of a plausible implicit length, so they decide. Empty items say nothing.
     """
     cdef uint16_t vr
-    if pos + 16 > end or load_tag(p + pos, 0) != ITEM or (load32(p + pos + 8, 0) & 0xFFFF) == 0xFFFE:
-        return assumed
-    vr = (<uint16_t>p[pos + 12] << 8) | p[pos + 13]
-    return EXPLICIT if vr_kind(vr) else assumed & ~EXPLICIT
+    cdef uint32_t length
+    while pos + 16 <= end and load_tag(p + pos, 0) == ITEM:
+        length = load32(p + pos + 4, 0)
+        if length == 0:
+            pos += 8
+        elif length == UNDEFINED and load_tag(p + pos + 8, 0) == ITEM_END:
+            pos += 16
+        elif load16(p + pos + 8, 0) == 0xFFFE:
+            break
+        else:
+            vr = (<uint16_t>p[pos + 12] << 8) | p[pos + 13]
+            return EXPLICIT if vr_kind(vr) else assumed & ~EXPLICIT
+    return assumed
+
+
+cdef inline size_t upto(size_t pos, size_t total) noexcept nogil:
+    """How far a buffer must reach for a header at `pos`; never behind the end of the object."""
+    return min(pos + 12, total)
 
 
 cdef size_t skip_undefined(
@@ -80,64 +108,44 @@ cdef size_t skip_undefined(
     cdef int syntaxes[MAX_DEPTH * 2]
     cdef Header h
     cdef int answer
+    cdef size_t at
     in_item[0] = False
     syntaxes[0] = syntax
     while True:
         if pos + 12 > avail and avail < total:
-            fail(trouble, NEED_MORE, pos + 12, 0)
+            fail(trouble, NEED_MORE, upto(pos, total), 0)
             return pos
-        if pos > avail:
-            fail(trouble, TRUNCATED, pos, 0)
-            return pos
-        answer = read_header(p + pos, avail - pos, syntaxes[depth], &h)
+        answer = read_header(p + pos, avail - pos, syntaxes[depth], &h) if pos <= avail else SHORT
         if answer != OK:
             fail(trouble, TRUNCATED if answer == SHORT else BAD_VR_FOUND, pos, 0)
             return pos
-        if not in_item[depth]:
-            if h.tag == SEQUENCE_END:
-                pos += 8
-                if depth == 0:
-                    return pos
-                depth -= 1
-                continue
-            if h.tag != ITEM:
-                fail(trouble, ITEM_EXPECTED, pos, h.tag)
+        at = pos
+        pos += h.size
+        if h.tag == (ITEM_END if in_item[depth] else SEQUENCE_END):
+            if depth == 0:
                 return pos
-            pos += 8
-            if h.length != UNDEFINED:
-                pos += h.length
-            elif fragments and depth == 0:
-                fail(trouble, ITEM_EXPECTED, pos - 8, h.tag)
-                return pos
-            else:
-                depth += 1
-                if depth >= MAX_DEPTH * 2:
-                    fail(trouble, TOO_DEEP, pos, h.tag)
-                    return pos
-                in_item[depth] = True
-                syntaxes[depth] = syntaxes[depth - 1]
-            if pos > total:
-                fail(trouble, TRUNCATED, pos - h.length, h.tag)
-                return pos
-            continue
-        if h.tag == ITEM_END:
-            pos += 8
             depth -= 1
             continue
-        pos += h.size
+        if in_item[depth]:
+            if (h.tag >> 16) == 0xFFFE:
+                fail(trouble, STRAY_DELIMITER, at, h.tag)
+                return at
+        elif h.tag != ITEM or (h.length == UNDEFINED and fragments and depth == 0):
+            fail(trouble, ITEM_EXPECTED, at, h.tag)
+            return at
         if h.length != UNDEFINED:
             pos += h.length
             if pos > total:
-                fail(trouble, TRUNCATED, pos - h.length, h.tag)
-                return pos
+                fail(trouble, TRUNCATED, at, h.tag)
+                return at
             continue
         depth += 1
         if depth >= MAX_DEPTH * 2:
-            fail(trouble, TOO_DEEP, pos, h.tag)
-            return pos
-        in_item[depth] = False
+            fail(trouble, TOO_DEEP, at, h.tag)
+            return at
+        in_item[depth] = not in_item[depth - 1]
         syntaxes[depth] = syntaxes[depth - 1]
-        if h.vr == <uint16_t>((c'U' << 8) | c'N'):
+        if h.vr == UN:
             syntaxes[depth] = content_syntax(p, pos, avail, 0)
 
 
@@ -162,7 +170,7 @@ def read_meta(const uint8_t[::1] head, size_t total):
     if total == 0:
         raise Refused("empty", "the file is empty", 0)
     if avail < 132 and avail < total:
-        raise NeedMore(132)
+        raise NeedMore(upto(120, total))
     if avail >= 132 and memcmp(p + 128, b"DICM", 4) == 0:
         pos = 132
     elif avail >= 8 and load32(p, 0) & 0xFFFF == 2 and vr_kind((<uint16_t>p[4] << 8) | p[5]):
@@ -172,7 +180,7 @@ def read_meta(const uint8_t[::1] head, size_t total):
     meta.transfer_syntax = meta.sop_class_uid = meta.sop_instance_uid = ""
     while True:
         if pos + 12 > avail and avail < total:
-            raise NeedMore(pos + 12)
+            raise NeedMore(upto(pos, total))
         if pos + 8 > avail or load32(p + pos, 0) & 0xFFFF != 2:
             break  # the group ends where another begins; its length element is often wrong
         answer = read_header(p + pos, avail - pos, EXPLICIT, &h)
@@ -200,7 +208,8 @@ def read_meta(const uint8_t[::1] head, size_t total):
 cdef int _settle_syntax(Meta meta, const uint8_t* p, size_t pos, size_t avail) except -1:
     cdef str ts = meta.transfer_syntax
     cdef bint explicit_there
-    meta.deflated = ts in ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95")
+    # The deflated syntaxes: the one of PS3.5 A.5, and two whose pixel data is fetched by JPIP, as in the two _BY_REFERENCE.
+    meta.deflated = ts in ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
     meta.encapsulated = False
     meta.syntax = EXPLICIT
     if meta.deflated:
@@ -212,8 +221,8 @@ cdef int _settle_syntax(Meta meta, const uint8_t* p, size_t pos, size_t avail) e
         # Writers confuse the two; the first element shows which it is, and the new file meta tells the truth.
         meta.syntax = EXPLICIT if explicit_there else 0
         meta.transfer_syntax = "1.2.840.10008.1.2.1" if explicit_there else "1.2.840.10008.1.2"
-    elif ts.startswith("1.2.840.10008.1.2.") and not ts.startswith("1.2.840.10008.1.2.6."):
-        meta.encapsulated = ts != "1.2.840.10008.1.2.4.94"
+    elif ENCAPSULATED.fullmatch(ts):
+        meta.encapsulated = ts not in _BY_REFERENCE
         meta.syntax = EXPLICIT if explicit_there or pos == avail else 0
     else:
         raise Refused("unknown-transfer-syntax", "the transfer syntax is not one of PS3.5 annex A", 0, 0x00020010)
@@ -247,7 +256,7 @@ def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, want
     trouble.stop = FINE
     while pos < total:
         if pos + 12 > avail and avail < total:
-            raise NeedMore(pos + 12)
+            raise NeedMore(upto(pos, total))
         answer = read_header(p + pos, avail - pos, syntax, &h)
         if answer != OK:
             if answer == SHORT:
@@ -261,7 +270,7 @@ def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, want
         if h.length == UNDEFINED:
             pos = skip_undefined(
                 p, pos, avail, total,
-                content_syntax(p, pos, avail, 0) if h.vr == <uint16_t>((c'U' << 8) | c'N') else syntax,
+                content_syntax(p, pos, avail, 0) if h.vr == UN else syntax,
                 False, &trouble,
             )
             if trouble.stop != FINE:
@@ -310,34 +319,30 @@ def walk(const uint8_t[::1] data, size_t start, int syntax):
     """Every element of a data set, in order; see the manual in reader.pyi."""
     cdef const uint8_t* p = &data[0] if data.shape[0] else NULL
     cdef size_t total = data.shape[0], pos = start
-    cdef size_t ends[MAX_DEPTH * 2 + 1]
+    cdef size_t limits[MAX_DEPTH * 2 + 1]      # nothing of the level may reach behind this
+    cdef bint defined[MAX_DEPTH * 2 + 1]       # the level ends at its limit, not by a delimiter
     cdef bint holds_items[MAX_DEPTH * 2 + 1]
     cdef int syntaxes[MAX_DEPTH * 2 + 1]
     cdef int depth = 0, answer, inner
     cdef Header h
     cdef Trouble trouble
-    cdef size_t limit
     cdef list found = []
-    ends[0] = total
-    holds_items[0] = False
-    syntaxes[0] = syntax
+    if start > total:
+        raise ValueError("the start is behind the end")
+    limits[0], defined[0], holds_items[0], syntaxes[0] = total, True, False, syntax
     while True:
-        while depth > 0 and pos == ends[depth]:
+        while depth > 0 and defined[depth] and pos == limits[depth]:
             depth -= 1
-        if depth == 0 and pos == total:
+        if depth == 0 and total - pos < 8:
             return found
-        limit = ends[depth] if ends[depth] else total
-        answer = read_header(p + pos, limit - pos, syntaxes[depth], &h) if pos <= limit else SHORT
+        answer = read_header(p + pos, limits[depth] - pos, syntaxes[depth], &h)
         if answer != OK:
-            if depth == 0 and answer == SHORT and limit - pos < 8:
-                return found
             fail(&trouble, TRUNCATED if answer == SHORT else BAD_VR_FOUND, pos, 0)
             raise_trouble(&trouble)
         found.append((
             pos, h.tag, chr(h.vr >> 8) + chr(h.vr & 0xFF) if h.vr else "", h.length if h.length != UNDEFINED else -1,
             depth, pos + h.size,
         ))
-        inner = syntaxes[depth]
         if h.tag == SEQUENCE_END or h.tag == ITEM_END:
             if depth == 0 or holds_items[depth] != (h.tag == SEQUENCE_END):
                 fail(&trouble, STRAY_DELIMITER, pos, h.tag)
@@ -349,24 +354,25 @@ def walk(const uint8_t[::1] data, size_t start, int syntax):
             fail(&trouble, ITEM_EXPECTED if holds_items[depth] else STRAY_DELIMITER, pos, h.tag)
             raise_trouble(&trouble)
         pos += h.size
-        if h.length != UNDEFINED and pos + h.length > limit:
-            fail(&trouble, TRUNCATED if limit == total else OVERRUN, pos - h.size, h.tag)
+        if h.length != UNDEFINED and pos + h.length > limits[depth]:
+            fail(&trouble, TRUNCATED if limits[depth] == total else OVERRUN, pos - h.size, h.tag)
             raise_trouble(&trouble)
-        if h.length == UNDEFINED and (h.tag == 0x7FE00010 or h.vr == <uint16_t>((c'O' << 8) | c'B')
-                                      or h.vr == <uint16_t>((c'O' << 8) | c'W')):
+        inner = syntaxes[depth]
+        if h.length == UNDEFINED and (h.tag == 0x7FE00010 or h.vr == OB or h.vr == OW):
             trouble.stop = FINE
-            pos = skip_undefined(p, pos, total, total, inner, True, &trouble)
+            pos = skip_undefined(p, pos, limits[depth], limits[depth], inner, True, &trouble)
             if trouble.stop != FINE:
                 raise_trouble(&trouble)
             continue
-        if h.vr == <uint16_t>((c'U' << 8) | c'N') and h.length == UNDEFINED:
-            inner = content_syntax(p, pos, total, 0)
-        if h.tag == ITEM or h.length == UNDEFINED or h.vr == <uint16_t>((c'S' << 8) | c'Q'):
+        if h.vr == UN and h.length == UNDEFINED:
+            inner = content_syntax(p, pos, limits[depth], 0)
+        if h.tag == ITEM or h.length == UNDEFINED or h.vr == SQ:
             depth += 1
             if depth > MAX_DEPTH * 2:
                 fail(&trouble, TOO_DEEP, pos, h.tag)
                 raise_trouble(&trouble)
-            ends[depth] = pos + h.length if h.length != UNDEFINED else 0
+            defined[depth] = h.length != UNDEFINED
+            limits[depth] = pos + h.length if h.length != UNDEFINED else limits[depth - 1]
             holds_items[depth] = h.tag != ITEM
             syntaxes[depth] = inner
         else:

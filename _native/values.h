@@ -65,16 +65,33 @@ static inline int ps_digits(const uint8_t *p, int n) {
     return v;
 }
 
-/* Shifts one DA or DT value in place by whole days; 0 when it was no full date (YYYYMMDD, or the retired YYYY.MM.DD). */
-static inline int ps_shift_date(uint8_t *p, size_t n, int days) {
-    int y, m, d, dots = n >= 10 && p[4] == '.' && p[7] == '.';
+/* Whether p holds what may follow a DT's day (PS3.5 table 6.2-1): up to HHMMSS, a fraction, an offset from UTC. */
+static inline int ps_is_time_of_dt(const uint8_t *p, size_t n) {
+    size_t i = 0, begin;
+    while (i < n && i < 6 && p[i] >= '0' && p[i] <= '9') ++i;
+    if (i & 1) return 0;
+    if (i == 6 && i < n && p[i] == '.') {
+        begin = ++i;
+        while (i < n && i - begin < 6 && p[i] >= '0' && p[i] <= '9') ++i;
+        if (i == begin) return 0;
+    }
+    if (n - i == 5 && (p[i] == '+' || p[i] == '-') && ps_digits(p + i + 1, 4) >= 0) i += 5;
+    return i == n;
+}
+
+/* Reads the day of a DA or DT value: YYYYMMDD, the retired YYYY.MM.DD (dots = 1), or a DT with its time. 0 when it is none, or when
+ * anything else stands there, since whoever changes the day would let the rest through. */
+static inline int ps_read_day(const uint8_t *p, size_t n, int *y, int *m, int *d, int *dots) {
     if (n < 8) return 0;
-    y = ps_digits(p, 4);
-    m = ps_digits(p + (dots ? 5 : 4), 2);
-    d = ps_digits(p + (dots ? 8 : 6), 2);
-    if (y < 1 || m < 1 || m > 12 || d < 1 || d > 31) return 0;
-    ps_civil(ps_days(y, m, d) + days, &y, &m, &d);
-    if (y < 1 || y > 9999) return 0;
+    *dots = n == 10 && p[4] == '.' && p[7] == '.';
+    *y = ps_digits(p, 4);
+    *m = ps_digits(p + (*dots ? 5 : 4), 2);
+    *d = ps_digits(p + (*dots ? 8 : 6), 2);
+    if (*y < 1 || *m < 1 || *m > 12 || *d < 1 || *d > 31) return 0;
+    return *dots || ps_is_time_of_dt(p + 8, n - 8);
+}
+
+static inline void ps_write_day(uint8_t *p, int y, int m, int d, int dots) {
     p[0] = (uint8_t)('0' + y / 1000);
     p[1] = (uint8_t)('0' + y / 100 % 10);
     p[2] = (uint8_t)('0' + y / 10 % 10);
@@ -85,16 +102,34 @@ static inline int ps_shift_date(uint8_t *p, size_t n, int days) {
     p += dots ? 3 : 2;
     p[0] = (uint8_t)('0' + d / 10);
     p[1] = (uint8_t)('0' + d % 10);
+}
+
+/* Shifts one DA or DT value in place by whole days, the time of day untouched; 0, and nothing changed, when it is no full date or the
+ * new one is outside the years 1 to 9999. */
+static inline int ps_shift_date(uint8_t *p, size_t n, int days) {
+    int y, m, d, dots;
+    if (!ps_read_day(p, n, &y, &m, &d, &dots)) return 0;
+    ps_civil(ps_days(y, m, d) + days, &y, &m, &d);
+    if (y < 1 || y > 9999) return 0;
+    ps_write_day(p, y, m, d, dots);
     return 1;
 }
 
-/* Ages above 89 years become 090Y (the HIPAA safe harbour's limit); 0 when the value is no age of PS3.5. */
+/* Leaves the year of one DA or DT value: 1 January, and spaces where a time stood; 0, and nothing changed, when it is no full date. */
+static inline int ps_truncate_date(uint8_t *p, size_t n) {
+    int y, m, d, dots;
+    if (!ps_read_day(p, n, &y, &m, &d, &dots)) return 0;
+    ps_write_day(p, y, 1, 1, dots);
+    if (!dots) memset(p + 8, ' ', n - 8);
+    return 1;
+}
+
+/* Ages above 89 years become 090Y (the HIPAA safe harbour's limit); three digits of months never reach it. 0 when the value is no age
+ * of PS3.5. */
 static inline int ps_generalise_age(uint8_t *p, size_t n) {
     int v = n == 4 ? ps_digits(p, 3) : -1;
-    if (v < 0) return 0;
-    int above = (p[3] == 'Y' && v > 89) || (p[3] == 'M' && v >= 90 * 12);
-    if (p[3] != 'Y' && p[3] != 'M' && p[3] != 'W' && p[3] != 'D') return 0;
-    if (above) memcpy(p, "090Y", 4);
+    if (v < 0 || (p[3] != 'Y' && p[3] != 'M' && p[3] != 'W' && p[3] != 'D')) return 0;
+    if (p[3] == 'Y' && v > 89) memcpy(p, "090Y", 4);
     return 1;
 }
 

@@ -17,26 +17,26 @@ def inflate(fd: int, size: int, start: int) -> bytes:
     """The data set of a deflated object. Raises Refusal `inflate-limit` (also for a bomb, whose rest is never inflated),
     `bad-deflate`, `truncated`."""
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    parts: list[bytes] = []
-    total, at = 0, start
+    found = bytearray()
+    at = start
     try:
         while not engine.eof:
             data = engine.unconsumed_tail
             if not data:
                 data = os.pread(fd, min(_PIECE, size - at), at)
                 at += len(data)
-                if not data:
-                    raise Refusal("truncated", "the deflated data set has no end", offset=at)
             part = engine.decompress(data, _PIECE)
-            total += len(part)
-            if total > INFLATE_LIMIT:
+            # At the end of the input, zlib may still hold output that did not fit into the piece before.
+            if not data and not part:
+                raise Refusal("truncated", "the deflated data set has no end", offset=at)
+            if len(found) + len(part) > INFLATE_LIMIT:
                 raise Refusal(
                     "inflate-limit", f"the data set inflates to more than {INFLATE_LIMIT} bytes", offset=at
                 )
-            parts.append(part)
+            found += part
     except zlib.error:
         raise Refusal("bad-deflate", "the data set is no deflate stream", offset=at) from None
-    return b"".join(parts)
+    return bytes(found)
 
 
 def deflate(data: bytes) -> bytes:

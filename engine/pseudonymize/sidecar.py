@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from blake3 import blake3
@@ -34,16 +35,16 @@ class Sidecar:
 
         Raises SpoolError `source-changed`.
         """
-        if os.fstat(source).st_size != self.source_size:
+        plan, end = self.plan, self.source_size
+        if os.fstat(source).st_size != end:
             raise SpoolError("source-changed", "the original is not as long as its plan says")
-        plan = self.plan
-        end = self.source_size
-        if plan.spans and os.pread(source, len(plan.body_header), plan.spans[0][0]) != plan.body_header:
+        if any(offset < 0 or length < 0 or offset + length > end for offset, length in plan.spans):
+            raise SpoolError("source-changed", "the plan keeps bytes that the original does not have")
+        begin = plan.body_header
+        if plan.spans and (not begin or os.pread(source, len(begin), plan.spans[0][0]) != begin):
             raise SpoolError(
                 "source-changed", "the original's body does not begin where its plan says", tag=plan.body_tag
             )
-        if any(offset < 0 or length < 0 or offset + length > end for offset, length in plan.spans):
-            raise SpoolError("source-changed", "the plan keeps bytes that the original does not have")
 
 
 def encode(plan: ObjectPlan, source_size: int) -> bytes:
@@ -78,9 +79,17 @@ def decode(data: bytes) -> Sidecar:
     if blake3(memoryview(data)[:-_DIGEST]).digest() != data[-_DIGEST:]:
         raise SpoolError("sidecar-damaged", "a sidecar does not match its checksum", retryable=True)
     (length,) = _LENGTH.unpack_from(data, len(MAGIC))
-    told = orjson.loads(memoryview(data)[begin : begin + length])
-    head_at = begin + length
+    try:
+        return _sidecar(orjson.loads(memoryview(data)[begin : begin + length]), data, begin + length)
+    except (KeyError, TypeError, ValueError):
+        raise SpoolError("sidecar-damaged", "a sidecar is one of another version", retryable=True) from None
+
+
+def _sidecar(told: dict[str, Any], data: bytes, head_at: int) -> Sidecar:
+    """Raises KeyError, TypeError or ValueError for a sidecar whose checksum is right and whose content is not this version's."""
     tail_at = head_at + told["head"]
+    if tail_at + told["tail"] + _DIGEST != len(data):
+        raise ValueError("the lengths do not add up")
     return Sidecar(
         ObjectPlan(
             head=data[head_at:tail_at],

@@ -31,6 +31,7 @@ class Window:
     def open(self, fd: int, size: int) -> None:
         """Turns to the object behind the descriptor `fd`, `size` bytes long, and reads about as much as the last head took."""
         self._fd, self._size = fd, size
+        self._release()  # an object that was refused may have left a large one
         self._read(min(size, self._guess))
 
     def run(self, core: Callable[[memoryview], T]) -> T:
@@ -61,6 +62,9 @@ class Window:
     def settle(self, used: int) -> None:
         """Remembers how much the last head took, so that the next one is read at once; gives back a large buffer."""
         self._guess = max(_FIRST_GUESS, min(_KEEP, used + used // 4))
+        self._release()
+
+    def _release(self) -> None:
         self.view = memoryview(b"")
         if len(self._buffer) > _KEEP:
             self._buffer = bytearray(_KEEP)

@@ -1,0 +1,113 @@
+"""Programs and calls for tests of the rewriter: small profiles in native form, one line each."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from engine._native.program import ACTIONS, Program
+from engine._native.reader import NeedMore
+from engine._native.rewriter import Plan, Rewriter
+from engine.dicom import dictionary
+
+from tests.support.datasets import Element, Syntax, encode
+
+if TYPE_CHECKING:
+    from engine._native.rewriter import Encode
+
+PASS_KEY = bytes(range(32))
+HASHED_ID = b"0123456789abcdef0123456789abcdef"
+STUDY_ID = b"ABCDEFGHIJKLMNOP"
+KEEP_UNKNOWN = {name: ACTIONS["keep"] for name in ("unknown_standard", "unknown_private", "group_lengths")}
+
+Rules = Mapping[int, str | tuple[str, str]]
+
+
+@cache
+def _kept() -> tuple[tuple[int, str, int, int, int], ...]:
+    keep = ACTIONS["keep"]
+    return tuple((a.tag, a.vr, keep, keep, 0) for a in dictionary.attributes().values())
+
+
+@cache
+def keep_all() -> Program:
+    """A program that changes nothing."""
+    return Program(rules=_kept(), flags=KEEP_UNKNOWN)
+
+
+def program(rules: Rules, constants: Mapping[int, bytes] | None = None, **more: Any) -> Program:
+    """A program that keeps every attribute of the dictionary, except by `rules`: {tag: action, or (action at the top level,
+    action when nested)}; `constants`: the value that a tag's rule writes. Unknown and private elements go."""
+    values = [b"", *dict.fromkeys((constants or {}).values())]
+    told = {a.tag: (a.vr, "keep", "keep") for a in dictionary.attributes().values()}
+    for tag, action in rules.items():
+        top, below = (action, action) if isinstance(action, str) else action
+        told[tag] = (told[tag][0], top, below)
+    rows = [
+        (tag, vr, ACTIONS[top], ACTIONS[below], values.index((constants or {}).get(tag, b"")))
+        for tag, (vr, top, below) in told.items()
+    ]
+    return Program(rules=rows, constants=values, **more)
+
+
+def no_encode(action: int, tag: int, value: bytes, charset: bytes) -> bytes | None:
+    """For programs that need neither the hash secret nor a character set."""
+    raise AssertionError("nothing here needs encoding")
+
+
+def rewrite(
+    program: Program,
+    elements: bytes | Iterable[Element],
+    syntax: Syntax,
+    *,
+    encode_value: Encode = no_encode,
+    **more: Any,
+) -> Plan:
+    """The plan for a data set that the rewriter gets whole."""
+    data = elements if isinstance(elements, bytes) else encode(elements, syntax)
+    rewriter = Rewriter(program, encode_value)
+    rewriter.set_pass_key(PASS_KEY)
+    return rewrite_with(rewriter, data, syntax, **more)
+
+
+def rewrite_with(rewriter: Rewriter, data: Any, syntax: Syntax, total: int | None = None, **more: Any) -> Plan:
+    """One call with the values that most tests do not care for. The leak scan is off unless `scan` asks for it."""
+    given: dict[str, Any] = {
+        "hashed_id": HASHED_ID,
+        "study_id": STUDY_ID,
+        "sop_class": b"1.2.840.10008.5.1.4.1.1.2",
+        "sop_instance": b"2.25.1",
+        "scan": False,
+    }
+    size = len(data) if total is None else total
+    return rewriter.rewrite(data, size, 0, syntax.bits, **(given | more))
+
+
+def rewrite_growing(rewriter: Rewriter, data: bytes, syntax: Syntax, first: int, **more: Any) -> Plan:
+    """The same through windows that grow just as far as the rewriter asks, from `first` bytes on."""
+    avail = min(first, len(data))
+    while True:
+        try:
+            return rewrite_with(rewriter, data[:avail], syntax, len(data), **more)
+        except NeedMore as more_wanted:
+            assert avail < len(data), "the rewriter has the whole object and asks for more"
+            assert more_wanted.upto > avail, "the rewriter asks for what it has"
+            avail = min(more_wanted.upto, len(data))
+
+
+def new_uid(old: bytes, key: bytes = PASS_KEY) -> bytes:
+    """The replacement of a UID as the design states it: 2.25. and the first 128 bits of HMAC-SHA-256(pass key, old) in UUID
+    form, version 8."""
+    digest = bytearray(hmac.digest(key, old, hashlib.sha256)[:16])
+    digest[6] = digest[6] & 0x0F | 0x80
+    digest[8] = digest[8] & 0x3F | 0x80
+    return b"2.25.%d" % uuid.UUID(bytes=bytes(digest)).int
+
+
+def private(group: int, creator: bytes, elements: Mapping[int, tuple[str, str]]) -> Sequence[tuple[Any, ...]]:
+    """Rows of the safe private list: {low byte: (VR, action)}."""
+    return [(group, creator, low, vr, ACTIONS[action], 0) for low, (vr, action) in elements.items()]
