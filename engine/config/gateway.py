@@ -69,7 +69,7 @@ class PeerConfig(Section, frozen=True, kw_only=True):
         """
         if self.ae_title != "*" and self.ae_title.strip(" ") != calling_ae_title.strip(" "):
             return False
-        caller = ipaddress.ip_address(address.partition("%")[0])
+        caller = ipaddress.ip_address(address)
         # A socket that listens on both families shows IPv4 callers as ::ffff:a.b.c.d.
         mapped = caller.ipv4_mapped if isinstance(caller, ipaddress.IPv6Address) else None
         return (mapped or caller) in ipaddress.ip_network(self.network)

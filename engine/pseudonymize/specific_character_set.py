@@ -84,9 +84,7 @@ def _codecs(charset: Sequence[str] | str) -> list[str]:
             raise _refusal("the Specific Character Set is not one of the standard's")
         codecs.append(codec)
     # PS3.3 C.12.1.1.2: these stand alone. First they silence the others, later they have no meaning.
-    if codecs[0] in _stand_alone():
-        return codecs[:1]
-    return [codec for codec in codecs if codec not in _stand_alone()]
+    return codecs[:1] if codecs[0] in _stand_alone() else codecs
 
 
 def _defined_term(term: str) -> str:

@@ -167,6 +167,8 @@ def test_a_wrong_key_is_named_with_what_is_allowed(
         ("https://", "http://", ["uploader.url must begin with https://"]),
         ("https://", "https://user:word@", ["uploader.url must have no user, password"]),
         ("https://platform.example.org", "https://", ["uploader.url", "name a host"]),
+        ("dicom-web", "dicom-web?a=b", ["uploader.url must have", "query"]),
+        ("dicom-web", "dicom-web#a", ["uploader.url must have", "fragment"]),
         ('key = "gateway.key"', 'key = "k"\nbackoff_first = 99', ["uploader.backoff_max", "backoff_first"]),
         ('key = "gateway.key"', "key = {}", ["uploader.key is a table", "a path, as text"]),
     ],

@@ -80,6 +80,14 @@ def test_events_below_the_level_are_not_written(stream: io.StringIO) -> None:
     ]
 
 
+def test_a_line_is_written_once_even_where_a_library_configured_logging(stream: io.StringIO) -> None:
+    second = io.StringIO()
+    logging.getLogger().addHandler(logging.StreamHandler(second))
+    log.get("spool").error("large-thing")
+    assert len(lines(stream)) == 1
+    assert second.getvalue() == ""
+
+
 def test_configuring_again_replaces_stream_and_level(stream: io.StringIO) -> None:
     second = io.StringIO()
     log.configure("debug", second)

@@ -38,6 +38,21 @@ def test_a_written_secret_is_read_back_and_only_its_owner_may_read_it(place: Pat
     assert HashSecret.load(str(place)).key_id == secret.key_id
 
 
+def test_a_written_secret_and_its_name_are_on_the_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, bytes]] = []
+    fsync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append((os.fstat(descriptor).st_ino, place.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", watch)
+    secret = HashSecret.generate()
+    secret.write(place)
+    content = secret.key.hex().encode() + b"\n"
+    assert synced == [(place.stat().st_ino, content), (place.parent.stat().st_ino, content)]
+
+
 def test_the_mode_does_not_depend_on_the_umask(place: Path) -> None:
     before = os.umask(0o377)
     try:
