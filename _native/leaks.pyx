@@ -8,11 +8,18 @@ from libc.string cimport memcpy, memset
 from engine._native.elements cimport trim
 
 
-cdef inline uint32_t folded_gram(const uint8_t* p) noexcept nogil:
+cdef inline uint32_t short_gram(const uint8_t* p) noexcept nogil:
     """Four bytes with bit 5 set: letters lose their case, and some other bytes fall together, which only the filter sees."""
     cdef uint32_t gram
     memcpy(&gram, p, GRAM)
     return ((gram | <uint32_t>0x20202020u) * <uint32_t>2654435761u) >> 16
+
+
+cdef inline uint32_t long_gram(const uint8_t* p) noexcept nogil:
+    """Eight bytes of a UID, which has no letters."""
+    cdef uint64_t gram
+    memcpy(&gram, p, UID_GRAM)
+    return <uint32_t>((gram * <uint64_t>0x9E3779B97F4A7C15u) >> 48)
 
 
 cdef inline uint8_t folded(uint8_t c) noexcept nogil:
@@ -45,25 +52,36 @@ cdef class LeakScan:
     cdef void clear(self) noexcept nogil:
         self.count = self.hit_count = 0
         self.arena_size = 0
+        self.short_grams = self.long_grams = False
+        self.effort = EFFORT
         memset(self.bits, 0, sizeof(self.bits))
         memset(self.chains, 0xFF, sizeof(self.chains))
 
     cdef int add(self, const uint8_t* p, size_t n, bint is_uid) noexcept nogil:
-        """Takes one pattern; 0 only when memory ran out. Patterns shorter than a gram, or known already, are passed over."""
-        cdef uint32_t gram, anchor
+        """Takes one pattern; 0 when memory or effort ran out. Patterns shorter than a gram, or known already, are passed over."""
+        cdef uint32_t hashed, anchor
         cdef int32_t i
         cdef Pattern* more
         cdef uint8_t* larger
         if n < GRAM:
             return 1
-        # UIDs share their beginnings; what tells them apart is at the end.
-        anchor = n - GRAM if is_uid else 0
-        gram = folded_gram(p + anchor)
-        i = self.chains[gram & (CHAINS - 1)]
+        if is_uid and n >= UID_GRAM:
+            anchor = n - UID_GRAM
+            hashed = long_gram(p + anchor)
+            self.long_grams = True
+        else:
+            anchor = 0
+            hashed = short_gram(p)
+            self.short_grams = True
+        i = self.chains[hashed & (CHAINS - 1)]
         while i >= 0:
-            if self.patterns[i].size == n and self._matches(&self.patterns[i], p, n, 0):
+            self.effort -= 1
+            if self.patterns[i].hash == hashed and self.patterns[i].size == n and self._matches(&self.patterns[i], p, n, 0):
                 return 1
             i = self.patterns[i].next
+        self.effort += 1
+        if self.effort < 0 or self.count >= MAX_PATTERNS:
+            return 0
         if self.count == self.room:
             more = <Pattern*>realloc(self.patterns, 2 * self.room * sizeof(Pattern))
             if more == NULL:
@@ -78,9 +96,9 @@ cdef class LeakScan:
             self.arena_room *= 2
         memcpy(self.arena + self.arena_size, p, n)
         self.patterns[self.count] = Pattern(
-            self.arena_size, <uint32_t>n, anchor, self.chains[gram & (CHAINS - 1)], is_uid)
-        self.chains[gram & (CHAINS - 1)] = self.count
-        self.bits[gram >> 6] |= <uint64_t>1 << (gram & 63)
+            self.arena_size, <uint32_t>n, anchor, hashed, self.chains[hashed & (CHAINS - 1)], is_uid)
+        self.chains[hashed & (CHAINS - 1)] = self.count
+        self.bits[hashed >> 6] |= <uint64_t>1 << (hashed & 63)
         self.arena_size += n
         self.count += 1
         return 1
@@ -122,24 +140,35 @@ cdef class LeakScan:
         return not (is_letter(p[size - 1]) and is_letter(after))
 
     cdef int search(self, const uint8_t* text, size_t n) noexcept nogil:
-        """Notes where patterns stand in the text, the first MAX_HITS of them; returns how many."""
-        cdef size_t i
-        cdef uint32_t gram
-        cdef int32_t k
-        if self.count == 0 or n < GRAM:
-            return 0
+        """Notes where patterns stand in the text, the first MAX_HITS of them; 0 when the effort ran out."""
+        cdef size_t i, long_end = n - UID_GRAM + 1 if self.long_grams and n >= UID_GRAM else 0
+        cdef uint32_t hashed
+        if n < GRAM or not (self.short_grams or self.long_grams):
+            return 1
+        self.effort += n
         for i in range(n - GRAM + 1):
-            gram = folded_gram(text + i)
-            if not (self.bits[gram >> 6] >> (gram & 63)) & 1:
-                continue
-            k = self.chains[gram & (CHAINS - 1)]
-            while k >= 0:
-                if (i >= self.patterns[k].anchor and self.hit_count < MAX_HITS
-                        and self._matches(&self.patterns[k], text, n, i - self.patterns[k].anchor)):
-                    self.hits[self.hit_count] = Hit(i - self.patterns[k].anchor, k)
-                    self.hit_count += 1
-                k = self.patterns[k].next
-        return self.hit_count
+            if self.short_grams:
+                hashed = short_gram(text + i)
+                if (self.bits[hashed >> 6] >> (hashed & 63)) & 1 and not self._try(hashed, text, n, i):
+                    return 0
+            if i < long_end:
+                hashed = long_gram(text + i)
+                if (self.bits[hashed >> 6] >> (hashed & 63)) & 1 and not self._try(hashed, text, n, i):
+                    return 0
+        return 1
+
+    cdef int _try(self, uint32_t hashed, const uint8_t* text, size_t n, size_t at) noexcept nogil:
+        cdef int32_t k = self.chains[hashed & (CHAINS - 1)]
+        cdef Pattern* pattern
+        while k >= 0:
+            pattern = &self.patterns[k]
+            self.effort -= 1
+            if (pattern.hash == hashed and at >= pattern.anchor and self.hit_count < MAX_HITS
+                    and self._matches(pattern, text, n, at - pattern.anchor)):
+                self.hits[self.hit_count] = Hit(at - pattern.anchor, k)
+                self.hit_count += 1
+            k = pattern.next
+        return self.effort >= 0
 
 
 def search(const uint8_t[::1] text, identifiers=(), names=(), uids=()):
@@ -157,7 +186,8 @@ def search(const uint8_t[::1] text, identifiers=(), names=(), uids=()):
     for value in uids:
         if not scan.add(<const uint8_t*><const char*>value, len(value), True):
             raise MemoryError
-    scan.search(p, text.shape[0])
+    if not scan.search(p, text.shape[0]):
+        raise ValueError("the search takes more effort than an object is worth")
     return [
         (scan.hits[i].offset, scan.patterns[scan.hits[i].pattern].size, bool(scan.patterns[scan.hits[i].pattern].is_uid))
         for i in range(scan.hit_count)

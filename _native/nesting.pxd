@@ -30,7 +30,8 @@ cdef enum Kind:
 cdef enum Mode:
     KEEPING = 0
     SCRUBBING = 1           # as keeping, and every text becomes a dummy
-    DISCARDING = 2          # nothing goes out
+    CLEANING = 2            # as keeping, and text is cleaned; codes of public schemes stay
+    DISCARDING = 3          # nothing goes out
 
 cdef struct Level:
     size_t limit            # nothing of this level may reach behind this source offset
@@ -39,10 +40,12 @@ cdef struct Level:
     uint8_t kind
     uint8_t syntax          # of its elements; a UN's content may differ from what holds it
     uint8_t mode
+    bint content            # its items are content items of a structured report (PS3.3 C.17.3)
+    bint public_code        # the code that this item states is of a public scheme
     int step                # path rules: the step reached, -1 for none
     int blocks              # how many private blocks were open when it began
     uint16_t group          # the private group whose blocks are open
-    size_t charset_at       # where the Specific Character Set in force stands
+    const uint8_t* charset  # the Specific Character Set in force
     uint32_t charset_size
 
 cdef struct Block:          # a reserved private block that the profile knows
@@ -69,8 +72,11 @@ cdef struct Walk:
 cdef class Nesting(Replacer):
     cdef Walk w
 
-    cdef int open_level(self, Level* above, Header* h, int kind, int syntax, int mode, int step) noexcept nogil
+    cdef int open_level(self, Level* above, Header* h, int kind, int syntax, int mode, bint content, int step) noexcept nogil
     cdef int close_level(self) noexcept nogil
+    cdef int discard(self, Level* lv, Header* h, size_t end) noexcept nogil
+    cdef uint8_t private_action(
+        self, Level* lv, Header* h, size_t value, size_t end, uint16_t* arg, uint16_t* vr) noexcept nogil
     cdef void drop_unused_blocks(self, int down_to) noexcept nogil
     cdef int insert_below(self, uint32_t tag) noexcept nogil
     cdef int insert_computed(self, Level* lv, Insertion* row) noexcept nogil

@@ -12,9 +12,10 @@ cdef class Output:
     cdef uint8_t* out
     cdef size_t out_size
     cdef size_t out_room
+    cdef size_t out_limit       # no output may grow beyond it: values can be made that grow twentyfold
     cdef Trouble trouble
 
-    cdef void begin(self, const uint8_t* source, size_t at) noexcept nogil
+    cdef void begin(self, const uint8_t* source, size_t size, size_t at) noexcept nogil
     cdef int room(self, size_t n) noexcept nogil
     cdef int flush(self) noexcept nogil
     cdef int keep(self, size_t begin, size_t end) noexcept nogil

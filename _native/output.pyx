@@ -5,10 +5,11 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 from engine._native.elements cimport BIG, EXPLICIT, LONG, NULPAD, store16, store32, vr_kind, vr_width, write_header
-from engine._native.reader cimport NO_MEMORY, TOO_LONG, fail
+from engine._native.reader cimport HEAD_TOO_LARGE, NO_MEMORY, TOO_LONG, fail
 
 cdef enum:
     FIRST_ROOM = 1 << 16
+    SLACK = 1 << 22         # what is inserted, and UIDs that grow, in a small head
     KEPT_ROOM = 1 << 22     # a larger buffer is given back before the next object
 
 
@@ -24,14 +25,15 @@ cdef class Output:
     def __dealloc__(self):
         free(self.out)
 
-    cdef void begin(self, const uint8_t* source, size_t at) noexcept nogil:
-        """Forgets what was written; the source is now `source`, nothing of it kept yet."""
+    cdef void begin(self, const uint8_t* source, size_t size, size_t at) noexcept nogil:
+        """Forgets what was written; the source is now `source`, `size` bytes of it, nothing of it kept yet."""
         cdef uint8_t* smaller
         if self.out_room > KEPT_ROOM:
             smaller = <uint8_t*>realloc(self.out, FIRST_ROOM)
             if smaller != NULL:
                 self.out, self.out_room = smaller, FIRST_ROOM
         self.source = source
+        self.out_limit = 2 * size + SLACK
         self.source_at = self.kept_from = self.kept_to = at
         self.out_size = 0
         self.trouble.stop = 0
@@ -41,6 +43,8 @@ cdef class Output:
         cdef uint8_t* larger
         if self.out_size + n <= room:
             return 1
+        if self.out_size + n > self.out_limit:
+            return not fail(&self.trouble, HEAD_TOO_LARGE, self.source_at, 0)
         while room < self.out_size + n:
             room *= 2
         larger = <uint8_t*>realloc(self.out, room)

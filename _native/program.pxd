@@ -6,7 +6,7 @@ data set's ascending tags stay in the cache. Everything is allocated once, when 
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 
-cdef enum Action:
+cdef enum:                  # actions
     REMOVE = 0
     KEEP = 1
     EMPTY = 2
@@ -72,6 +72,11 @@ cdef struct Constant:
     const uint8_t* data
     uint32_t size
 
+cdef struct Concept:          # a content item's concept name, and what happens to items that bear it
+    Constant scheme
+    Constant code
+    uint8_t action
+
 cdef struct Insertion:
     uint32_t tag
     uint16_t vr
@@ -91,6 +96,10 @@ cdef class Program:
     cdef int step_count
     cdef Insertion* insertions
     cdef int insertion_count
+    cdef Concept* concepts
+    cdef int concept_count
+    cdef Constant* schemes      # coding schemes whose codes anybody may know
+    cdef int scheme_count
     cdef Rule by_vr[6]      # DA TM DT UI PN, in the order of VR_RULES
     cdef uint8_t unknown_standard
     cdef uint8_t unknown_private
@@ -103,13 +112,16 @@ cdef class Program:
     cdef int creator_index(self, uint16_t group, const uint8_t* name, size_t n) noexcept nogil
     cdef int path_step(self, int parent, uint32_t tag) noexcept nogil
     cdef const Rule* vr_rule(self, uint16_t vr) noexcept nogil
+    cdef bint is_public(self, const uint8_t* scheme, size_t n) noexcept nogil
+    cdef int concept_action(self, const uint8_t* scheme, size_t ns, const uint8_t* code, size_t nc) noexcept nogil
 
     cdef _check(self, int action, int arg)
-    cdef _take_constants(self, list constants)
+    cdef Constant* _texts(self, list texts) except NULL
     cdef _take_rules(self, list rules)
     cdef _take_repeating(self, list repeating)
     cdef _take_private(self, list private)
     cdef _take_vr_rules(self, dict vr_rules)
+    cdef _take_concepts(self, list concepts)
     cdef _take_insertions(self, list insertions)
     cdef _take_paths(self, list paths)
     cdef _mark(self, uint32_t tag, int mark)

@@ -25,6 +25,8 @@ class Program:
     `insertions`: (tag, VR, value) written at the top level in place of what is there; value: bytes, a list of items, or a
     name of `COMPUTED`. `paths`: (tags from the top level down, action, constant).
     `flags`: unknown_standard, unknown_private, unparsable, group_lengths: action numbers. `identifiers`: tags whose values name the patient.
+    `public_schemes`: coding scheme designators whose codes stay where codes are cleaned. `concepts`: (scheme, code, action):
+    what happens to SR content items with this concept name under `clean-sr`; action remove, keep, scrub, or clean-text.
     `compounds`: kept as given, for whoever resolves codes by SOP class.
 
     Raises ValueError for two rules of one tag or path, an unknown action, VR, constant or flag.
@@ -46,6 +48,8 @@ class Program:
         flags: Mapping[str, int] | None = None,
         compounds: Mapping[str, Program] | None = None,
         identifiers: Iterable[int] = (),
+        public_schemes: Sequence[bytes] = (),
+        concepts: Iterable[tuple[bytes, bytes, int]] = (),
     ) -> None: ...
     def explain(self, tag: int) -> dict[str, int | str] | None:
         """The row that decides for a tag: vr, top, nested, arg, marks; None for an unknown tag."""

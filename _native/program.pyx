@@ -71,7 +71,8 @@ cdef class Program:
         self._alive = []
 
     def __init__(self, *, rules, repeating=(), constants=(b"",), private=(), vr_rules=None, insertions=(), paths=(),
-                 bint issuer=False, flags=None, compounds=None, identifiers=()):
+                 bint issuer=False, flags=None, compounds=None, identifiers=(), public_schemes=(),
+                 concepts=()):
         self.issuer = issuer
         self.compounds = dict(compounds or {})
         told = {"unknown_standard": REMOVE, "unknown_private": REMOVE, "group_lengths": REMOVE, "unparsable": QUARANTINE}
@@ -82,7 +83,9 @@ cdef class Program:
         self.unknown_standard = told["unknown_standard"]
         self.unknown_private = told["unknown_private"]
         self.group_lengths = told["group_lengths"]
-        self._take_constants(list(constants))
+        self.constants, self.constant_count = self._texts(list(constants)), len(constants)
+        self.schemes, self.scheme_count = self._texts(list(public_schemes)), len(public_schemes)
+        self._take_concepts(list(concepts))
         self._take_rules(list(rules))
         self._take_repeating(list(repeating))
         self._take_private(list(private))
@@ -99,6 +102,8 @@ cdef class Program:
         free(self.creators)
         free(self.steps)
         free(self.insertions)
+        free(self.schemes)
+        free(self.concepts)
 
     cdef _check(self, int action, int arg):
         if not 0 <= action < ACTION_COUNT:
@@ -106,13 +111,16 @@ cdef class Program:
         if not 0 <= arg < self.constant_count:
             raise ValueError(f"there is no constant {arg}")
 
-    cdef _take_constants(self, list constants):
-        self.constants = <Constant*>zeroed(len(constants), sizeof(Constant))
-        self.constant_count = len(constants)
-        for i, value in enumerate(constants):
+    cdef Constant* _texts(self, list texts) except NULL:
+        """Bytes objects as C strings; they live as long as the program."""
+        cdef bytes value
+        cdef Constant* found = <Constant*>zeroed(len(texts), sizeof(Constant))
+        for i, text in enumerate(texts):
+            value = text
             self._alive.append(value)
-            self.constants[i].data = <const uint8_t*><const char*>value
-            self.constants[i].size = len(value)
+            found[<int>i].data = <const uint8_t*><const char*>value
+            found[<int>i].size = len(value)
+        return found
 
     cdef _take_rules(self, list rules):
         cdef uint32_t capacity = 16, at
@@ -158,10 +166,23 @@ cdef class Program:
             creator.group, creator.size, creator.name = group, len(name), <const uint8_t*><const char*>name
         for group, name, element, vr, action, arg in private:
             self._check(action, arg)
+            if not 0 <= element <= 0xFF:
+                raise ValueError(f"a private element is named by its low byte, not by {element}")
             creator = &self.creators[<int>names[group, name]]
             creator.elements[<int>element].vr = vr_code(vr)
             creator.elements[<int>element].action = action
             creator.elements[<int>element].arg = arg
+
+    cdef _take_concepts(self, list concepts):
+        self.concepts = <Concept*>zeroed(len(concepts), sizeof(Concept))
+        cdef Constant* pair
+        for i, (scheme, code, action) in enumerate(concepts):
+            self._check(action, 0)
+            pair = self._texts([scheme, code])
+            self.concepts[<int>i].scheme, self.concepts[<int>i].code = pair[0], pair[1]
+            self.concepts[<int>i].action = action
+            free(pair)
+        self.concept_count = len(concepts)
 
     cdef _take_vr_rules(self, dict vr_rules):
         for i, vr in enumerate(VR_RULES):
@@ -180,7 +201,11 @@ cdef class Program:
         for i, (tag, vr, value) in enumerate(insertions):
             row = &self.insertions[i]
             row.tag, row.vr = tag, vr_code(vr)
+            if i and self.insertions[i - 1].tag == row.tag:
+                raise ValueError(f"two insertions of ({tag >> 16:04X},{tag & 0xFFFF:04X})")
             if isinstance(value, str):
+                if value not in COMPUTED:
+                    raise ValueError(f"{value!r} is no computed value; known are {', '.join(COMPUTED)}")
                 row.computed = COMPUTED[value]
             else:
                 for syntax in (0, EXPLICIT, BIG, EXPLICIT | BIG):
@@ -261,3 +286,21 @@ cdef class Program:
             if self.by_vr[i].vr == vr:
                 return &self.by_vr[i]
         return NULL
+
+    cdef bint is_public(self, const uint8_t* scheme, size_t n) noexcept nogil:
+        cdef int i
+        for i in range(self.scheme_count):
+            if self.schemes[i].size == n and memcmp(self.schemes[i].data, scheme, n) == 0:
+                return True
+        return False
+
+    cdef int concept_action(self, const uint8_t* scheme, size_t ns, const uint8_t* code, size_t nc) noexcept nogil:
+        """The action for content items with this concept name, -1 where the profile does not name it."""
+        cdef Concept* row
+        cdef int i
+        for i in range(self.concept_count):
+            row = &self.concepts[i]
+            if (row.code.size == nc and row.scheme.size == ns and memcmp(row.code.data, code, nc) == 0
+                    and memcmp(row.scheme.data, scheme, ns) == 0):
+                return row.action
+        return -1

@@ -26,6 +26,7 @@ cdef enum Stop:
     NO_MEMORY
     TOO_LONG
     HEAD_TOO_LARGE
+    SCAN_LIMIT
 
 cdef struct Trouble:
     int stop

@@ -214,7 +214,10 @@ cdef int _settle_syntax(Meta meta, const uint8_t* p, size_t pos, size_t avail) e
     meta.syntax = EXPLICIT
     if meta.deflated:
         return 0
-    explicit_there = pos + 8 <= avail and vr_kind((<uint16_t>p[pos + 4] << 8) | p[pos + 5]) != 0
+    if pos + 8 <= avail:
+        explicit_there = vr_kind((<uint16_t>p[pos + 4] << 8) | p[pos + 5]) != 0
+    else:
+        explicit_there = ts not in ("", "1.2.840.10008.1.2")     # no element to see it by
     if ts == "1.2.840.10008.1.2.2":
         meta.syntax = EXPLICIT | BIG
     elif ts in ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
@@ -223,7 +226,7 @@ cdef int _settle_syntax(Meta meta, const uint8_t* p, size_t pos, size_t avail) e
         meta.transfer_syntax = "1.2.840.10008.1.2.1" if explicit_there else "1.2.840.10008.1.2"
     elif ENCAPSULATED.fullmatch(ts):
         meta.encapsulated = ts not in _BY_REFERENCE
-        meta.syntax = EXPLICIT if explicit_there or pos == avail else 0
+        meta.syntax = EXPLICIT if explicit_there else 0
     else:
         raise Refused("unknown-transfer-syntax", "the transfer syntax is not one of PS3.5 annex A", 0, 0x00020010)
     return 0

@@ -24,11 +24,13 @@ cdef class Replacer(Output):
     cdef tuple computed_bytes   # keeps them alive during a call
     cdef int shift_days
     cdef LeakScan leaks
-    cdef size_t charset_at      # the Specific Character Set in force at the element being replaced
+    cdef const uint8_t* charset # the Specific Character Set in force at the element being replaced
     cdef uint32_t charset_size
+    cdef object raised          # what `encode` raised, if it was no ordinary exception
 
     cdef int replace(
         self, int syntax, bint nested, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil
+    cdef int keep_number(self, Header* h, uint16_t vr, size_t value) noexcept nogil
     cdef int put_constant(self, int syntax, uint32_t tag, uint16_t vr, uint16_t arg) noexcept nogil
     cdef size_t uid(self, const uint8_t* old, size_t n, uint8_t* text) noexcept nogil
     cdef int put_uids(self, int syntax, uint32_t tag, const uint8_t* p, size_t n) noexcept nogil

@@ -5,11 +5,11 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcpy, memset
 
-from engine._native.elements cimport EXPLICIT, LONG, NUMBER, Header, trim, vr_kind
+from engine._native.elements cimport EXPLICIT, NULPAD, NUMBER, Header, trim, vr_kind, vr_width
 from engine._native.leaks cimport LeakScan
 from engine._native.output cimport Output
 from engine._native.program cimport *
-from engine._native.reader cimport BAD_VALUE, BY_PROFILE, NO_MEMORY, TOO_LONG, fail
+from engine._native.reader cimport BAD_VALUE, BY_PROFILE, SCAN_LIMIT, TOO_LONG, fail
 
 cdef extern from "sha256.h" nogil:
     void penstock_hmac_init(penstock_hmac_key* k, const uint8_t* key, size_t n)
@@ -75,11 +75,27 @@ cdef class Replacer(Output):
         if action == SHIFT_DATE or action == TRUNCATE_DATE or action == GENERALISE_AGE:
             return self.put_changed(syntax, h, vr, action, arg, value)
         if action == NUMERIC_ONLY:
-            return self.keep(value - h.size, value + n) if vr_kind(vr) & NUMBER else 1
+            return self.keep_number(h, vr, value)
         if (action == HASH_PATIENT or action == HASH_ACCESSION or action == CLEAN_TEXT or action == CLEAN_CODE
                 or action == CLEAN_SR):
             return self.put_encoded(syntax, h.tag, vr, action, p, n)
         return not fail(&self.trouble, BY_PROFILE, value - h.size, h.tag)
+
+    cdef int keep_number(self, Header* h, uint16_t vr, size_t value) noexcept nogil:
+        """Keeps a value that is nothing but numbers; anything else under a VR of numbers is removed."""
+        cdef const uint8_t* p = self.source + value
+        cdef int kind = vr_kind(vr)
+        cdef size_t i
+        if not kind & NUMBER:
+            return 1
+        if kind & NULPAD:
+            if h.length % vr_width(vr):
+                return 1
+        else:
+            for i in range(h.length):
+                if not (c'0' <= p[i] <= c'9' or memchr(b"+-.eE\\ \0", p[i], 9) != NULL):
+                    return 1
+        return self.keep(value - h.size, value + h.length)
 
     cdef int put_constant(self, int syntax, uint32_t tag, uint16_t vr, uint16_t arg) noexcept nogil:
         cdef Constant* constant = &self.program.constants[arg]
@@ -107,7 +123,7 @@ cdef class Replacer(Output):
                 return 0
             if part:
                 if not self.leaks.add(old, part, True):
-                    return not fail(&self.trouble, NO_MEMORY, self.source_at, tag)
+                    return not fail(&self.trouble, SCAN_LIMIT, self.source_at, tag)
                 self.out_size += self.uid(old, part, self.out + self.out_size)
             if bar == NULL:
                 break
@@ -150,7 +166,7 @@ cdef class Replacer(Output):
                 fine = fine and generalise_age(<uint8_t*>trimmed, size)
             elif action == SHIFT_DATE:
                 fine = fine and shift_date(<uint8_t*>trimmed, size, self.shift_days)
-            elif size >= 8:
+            elif shift_date(<uint8_t*>trimmed, size, 0) and trimmed[4] != c'.':
                 memcpy(<uint8_t*>trimmed + 4, b"0101", 4)
                 memset(<uint8_t*>trimmed + 8, c' ', size - 8)
             else:
@@ -166,17 +182,20 @@ cdef class Replacer(Output):
         """Values that need a character set or the hash secret: Python's `encode` gives the new value, None removes it."""
         cdef bytes charset, new
         try:
-            charset = PyBytes_FromStringAndSize(<const char*>(self.source + self.charset_at), self.charset_size)
+            charset = PyBytes_FromStringAndSize(<const char*>self.charset, self.charset_size)
             new = self.encode(action, tag, PyBytes_FromStringAndSize(<const char*>p, n), charset)
             if new is None:
                 return 1
             return self.put(syntax, tag, vr, <const uint8_t*><const char*>new, len(new))
-        except Exception:
-            # Whatever went wrong, the value must not go out, and its text must not go into a message.
+        except BaseException as error:
+            # Whatever went wrong, the value must not go out, and its text must not go into a message. What is no ordinary
+            # exception (a signal's) goes on to the caller of `rewrite`.
+            if not isinstance(error, Exception):
+                self.raised = error
             return not fail(&self.trouble, BAD_VALUE, p - self.source, tag)
 
     cdef int remember_name(self, size_t at, size_t n, uint16_t vr) noexcept nogil:
         """Gives the leak scan a value that names the patient."""
         if self.leaks.add_identifier(self.source + at, n, vr == PN):
             return 1
-        return not fail(&self.trouble, NO_MEMORY, at, 0)
+        return not fail(&self.trouble, SCAN_LIMIT, at, 0)

@@ -55,10 +55,11 @@ class Rewriter:
         tail: bool = False,
         scan: bool = True,
         also: tuple[bytes, ...] = (),
+        charset: bytes = b"",
     ) -> Plan:
         """Rewrites the data set that begins at `start` of an object of `total` bytes, of which `head` holds the first.
 
         `syntax`: bits 1 explicit VR, 2 big endian. With `tail` the buffer holds what follows a body: nothing is inserted and
         the walk goes to the end. With `scan` the new head is searched for the identifiers and UIDs that were replaced, and for
-        those in `also`; a tail is searched for those of the head before it as well. Raises `engine._native.reader.NeedMore`, `Refused`; ValueError for arguments out of range.
+        those in `also`; `charset` is the Specific Character Set in force before the first element. A tail is searched for those of the head before it as well. Raises `engine._native.reader.NeedMore`, `Refused`; ValueError for arguments out of range.
         """

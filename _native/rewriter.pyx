@@ -8,11 +8,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from engine._native.elements cimport (
-    BAD_VR, CODE, EXPLICIT, ITEM, ITEM_END, NUMBER, OK, SEQUENCE_END, SHORT, TEXT, TIME, UNDEFINED, Header, read_header,
-    trim, vr_kind,
+    BAD_VR, CODE, ITEM, ITEM_END, NULPAD, NUMBER, OK, SEQUENCE_END, SHORT, TEXT, TIME, UNDEFINED, Header, load_tag,
+    read_header, vr_kind,
 )
 from engine._native.program cimport *
 from engine._native.reader cimport *
+from engine._native.coding cimport Coding, is_code
 from engine._native.nesting cimport *
 from engine._native.program import ACTIONS
 
@@ -30,6 +31,7 @@ cdef enum:
     AT = (c'A' << 8) | c'T'
     PN = (c'P' << 8) | c'N'
     CHARSET = 0x00080005
+    CONTENT = 0x0040A730
     FIRST_BODY = 0x7FE00008
     LAST_BODY = 0x7FE00010
 
@@ -38,20 +40,48 @@ _COUNTED = {**{number: name for name, number in ACTIONS.items()}, TRAILING: "tra
 cdef const uint8_t* SCRUBBED = b"REMOVED"
 
 
+cdef inline bint contradicts(uint16_t declared, uint16_t known) noexcept nogil:
+    """Whether a declared VR says that the value cannot be what the dictionary knows of the tag."""
+    if known == SQ:
+        return declared != SQ
+    return vr_kind(declared) & TEXT and vr_kind(known) & (NUMBER | NULPAD)
+
+
+cdef inline bint may_be_body(uint32_t tag, uint16_t vr) noexcept nogil:
+    """Only VRs of pixel data (PS3.5 8.2 and PS3.6) make bytes pixels; text must not pass unread as a body."""
+    if vr == 0 or vr == UN:
+        return True
+    if tag == LAST_BODY:
+        return vr == OB or vr == OW
+    return vr == ((c'O' << 8) | c'F') if tag == FIRST_BODY else vr == ((c'O' << 8) | c'D')
+
+
+cdef inline bint is_uid(const uint8_t* p, size_t n) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        if not (c'0' <= p[i] <= c'9' or p[i] == c'.' or p[i] == c'\\' or p[i] == c' ' or p[i] == 0):
+            return False
+    return True
+
+
 cdef class Plan:
     """What a rewrite found: see rewriter.pyi."""
 
 
-cdef class Rewriter(Nesting):
+cdef class Rewriter(Coding):
     """Rewrites heads by one program. Not for two threads at once: the output buffer is reused."""
+
+    cdef bint busy
 
     def rewrite(self, const uint8_t[::1] head not None, size_t total, size_t start, int syntax, *, bytes hashed_id not None,
                 bytes study_id not None, bytes sop_class not None, bytes sop_instance not None, int shift_days=0,
-                bint tail=False, bint scan=True, tuple also=()):
+                bint tail=False, bint scan=True,
+                tuple also=(), bytes charset=b""):
         """Rewrites a data set from `start` to its body (or, with `tail`, what follows a body); see rewriter.pyi."""
         cdef Plan plan
         cdef Header body
         cdef bytes value
+        cdef bint done
         if self.pass_key_bytes is None:
             raise ValueError("a pass key must be set first")
         if not 0 <= syntax <= 3 or start > <size_t>head.shape[0] or <size_t>head.shape[0] > total:
@@ -64,7 +94,10 @@ cdef class Rewriter(Nesting):
         self.leaks.hit_count = 0
         if not tail:
             self.leaks.clear()      # what follows a body is searched for what stood before it, too
-        self.begin(&head[0] if head.shape[0] else NULL, start)
+        if self.busy:
+            raise RuntimeError("a rewriter does one object at a time")
+        self.raised = None
+        self.begin(&head[0] if head.shape[0] else NULL, head.shape[0], start)
         memset(&self.w, 0, sizeof(Walk))
         self.w.p = self.source
         self.w.avail = head.shape[0]
@@ -81,10 +114,17 @@ cdef class Rewriter(Nesting):
             if not self.leaks.add(<const uint8_t*><const char*>value, len(value), False):
                 raise MemoryError
         body.tag = 0
+        self.w.levels[0].charset = <const uint8_t*><const char*>charset
+        self.w.levels[0].charset_size = len(charset)
+        self.busy = True
         with nogil:
-            if self._walk(&body) and scan:
-                self.leaks.search(self.out, self.out_size)
-        if self.trouble.stop != FINE:
+            done = self._walk(&body)
+            if done and scan and not self.leaks.search(self.out, self.out_size):
+                done = not fail(&self.trouble, SCAN_LIMIT, 0, 0)
+        self.busy = False
+        if self.raised is not None:
+            raise self.raised
+        if not done:
             raise_trouble(&self.trouble)
         plan = Plan.__new__(Plan)
         plan.head = PyBytes_FromStringAndSize(<const char*>self.out, self.out_size)
@@ -125,7 +165,7 @@ cdef class Rewriter(Nesting):
                 if answer == BAD_VR:
                     return not fail(&self.trouble, BAD_VR_FOUND, w.pos, h.tag)
                 if w.pos + 12 > w.avail and w.avail < w.total and w.pos + 8 <= lv.limit:
-                    return not fail(&self.trouble, NEED_MORE, w.pos + 12, 0)
+                    return not fail(&self.trouble, NEED_MORE, min(w.pos + 12, w.total), 0)
                 if w.depth == 0 and lv.limit - w.pos < 8:
                     w.counts[TRAILING] += 1     # too few bytes for an element: readers ignore them, we drop them
                     w.pos = lv.limit
@@ -138,6 +178,8 @@ cdef class Rewriter(Nesting):
                 if not self._delimiter(lv, &h):
                     return 0
             elif w.depth == 0 and not w.tail and (h.tag == LAST_BODY or h.tag == FIRST_BODY or h.tag == FIRST_BODY + 1):
+                if not may_be_body(h.tag, h.vr):
+                    return not fail(&self.trouble, BAD_VR_FOUND, w.pos, h.tag)
                 body[0] = h
                 break
             elif not self._element(lv, &h):
@@ -168,7 +210,9 @@ cdef class Rewriter(Nesting):
                 return 0
             w.pos += 8 + h.length
             return 1
-        return self.open_level(lv, h, DATASET, lv.syntax, lv.mode, lv.step)
+        if lv.mode == CLEANING:
+            return self.open_cleaned_item(lv, h)
+        return self.open_level(lv, h, DATASET, lv.syntax, lv.mode, False, lv.step)
 
     cdef int _delimiter(self, Level* lv, Header* h) noexcept nogil:
         cdef Walk* w = &self.w
@@ -192,6 +236,7 @@ cdef class Rewriter(Nesting):
         cdef uint16_t arg = 0, vr = h.vr, group = h.tag >> 16, known_vr = 0
         cdef size_t value = w.pos + h.size, end
         cdef int step = -1, inner = lv.syntax
+        cdef int mode
         cdef bint sequence
         if h.length != UNDEFINED:
             end = value + h.length
@@ -202,12 +247,12 @@ cdef class Rewriter(Nesting):
         else:
             end = 0
         if lv.mode == DISCARDING:
-            return self._discard(lv, h, end)
+            return self.discard(lv, h, end)
         if lv.group and group != lv.group:
             self.drop_unused_blocks(lv.blocks)
             lv.group = 0
         if group & 1:
-            action = self._private(lv, h, value, end, &arg, &known_vr)
+            action = self.private_action(lv, h, value, end, &arg, &known_vr)
             if action == ACTION_COUNT:
                 return self.trouble.stop == FINE
             if self.trouble.stop != FINE:
@@ -216,7 +261,7 @@ cdef class Rewriter(Nesting):
         elif (h.tag & 0xFFFF) == 0 and group != 2:
             if self.program.group_lengths != KEEP:
                 w.counts[GROUP_LENGTHS] += 1
-                return self._discard(lv, h, end)
+                return self.discard(lv, h, end)
             rule, action = NULL, KEEP
         else:
             rule = self.program.find(h.tag)
@@ -224,16 +269,16 @@ cdef class Rewriter(Nesting):
                 action = self.program.unknown_standard
                 if action == REMOVE:
                     w.counts[UNKNOWN] += 1
-                    return self._discard(lv, h, end)
+                    return self.discard(lv, h, end)
             else:
                 if w.depth == 0:
-                    if rule.marks & INSERTED and not w.tail:
+                    if rule.marks & INSERTED:
                         if rule.marks & IDENTIFIER and h.length != UNDEFINED and not self.remember_name(value, h.length, rule.vr):
                             return 0
-                        if not self.insert_below(h.tag + 1):
+                        if not w.tail and not self.insert_below(h.tag + 1):
                             return 0
                         w.counts[rule.top] += 1
-                        return self._discard(lv, h, end)
+                        return self.discard(lv, h, end)
                     action = rule.top
                 else:
                     action = rule.nested
@@ -251,7 +296,10 @@ cdef class Rewriter(Nesting):
         if w.depth == 0 and not w.tail and not self.insert_below(h.tag):
             return 0
         if h.tag == CHARSET and h.length != UNDEFINED:
-            lv.charset_at, lv.charset_size = value, h.length
+            lv.charset, lv.charset_size = w.p + value, h.length
+        if vr and vr != UN and known_vr and vr != known_vr and action != REMOVE and contradicts(vr, known_vr):
+            w.counts[UNKNOWN] += 1      # text where the dictionary has a number, a plain value where it has a sequence
+            return self.discard(lv, h, end)
         # The VR that counts: what is declared, unless it is UN or implicit and the dictionary knows better.
         if vr == 0 or (vr == UN and known_vr):
             vr = known_vr if known_vr else UN
@@ -267,95 +315,52 @@ cdef class Rewriter(Nesting):
             if h.vr and h.vr != SQ and h.vr != UN:
                 return not fail(&self.trouble, ITEM_EXPECTED, w.pos, h.tag)  # undefined length where no sequence can be
             if action == REMOVE:
-                return self._discard(lv, h, end)
+                return self.discard(lv, h, end)
             if action == QUARANTINE or action == REFUSE:
                 return not fail(&self.trouble, BY_PROFILE, w.pos, h.tag)
             if action == EMPTY or (vr != SQ and action != KEEP and action != RECURSE and action != SCRUB):
-                return self.put(lv.syntax, h.tag, vr, NULL, 0) and self._discard(lv, h, end)
+                return self.put(lv.syntax, h.tag, vr, NULL, 0) and self.discard(lv, h, end)
+            if h.vr == UN and h.length != UNDEFINED and h.length >= 8 and load_tag(w.p + value, 0) != ITEM:
+                return self.discard(lv, h, end)    # UN that is not understood
+            if action == KEEP or action == RECURSE:
+                mode = lv.mode
+            elif action == CLEAN_CODE or action == CLEAN_SR or action == CLEAN_TEXT:
+                mode = CLEANING if lv.mode == KEEPING else lv.mode
+            else:
+                mode = SCRUBBING
             return self.open_level(
-                lv, h, SEQUENCE, inner, SCRUBBING if action == SCRUB or action == REPLACE else lv.mode, step)
+                lv, h, SEQUENCE, inner, mode, action == CLEAN_SR or (h.tag == CONTENT and mode == CLEANING), step)
         if h.length == UNDEFINED:
-            if action != KEEP or lv.mode == SCRUBBING:
-                return self._discard(lv, h, end)
-            return self.open_level(lv, h, FRAGMENTS, lv.syntax, lv.mode, -1)
+            if action != KEEP or lv.mode != KEEPING:
+                return self.discard(lv, h, end)
+            return self.open_level(lv, h, FRAGMENTS, lv.syntax, lv.mode, False, -1)
         w.pos = end
         return self._value(lv, h, vr, action, arg, value)
 
     cdef int _value(self, Level* lv, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil:
         """Applies an action to a plain value; `w.pos` is already behind it."""
         cdef int kind
-        if lv.mode == SCRUBBING and h.length and (action == KEEP or action == RECURSE):
+        if lv.mode != KEEPING and h.length and action == KEEP:
             kind = vr_kind(vr)
             if kind & TEXT:
-                return self.put(lv.syntax, h.tag, vr, SCRUBBED, 7)
-            if not kind & (NUMBER | CODE | TIME) and vr != UI and vr != AT:
-                return 1        # bytes without meaning to us: nothing of a scrubbed sequence may keep them
-        if action == KEEP or action == RECURSE or action == SCRUB:
-            return self.keep(value - h.size, value + h.length)
+                if lv.mode == SCRUBBING or vr == PN:
+                    return self.put(lv.syntax, h.tag, vr, SCRUBBED, 7)
+                if is_code(h.tag):
+                    if not lv.public_code:
+                        return self.put(lv.syntax, h.tag, vr, SCRUBBED, 7)
+                else:
+                    action = CLEAN_TEXT
+            elif not kind & (NUMBER | CODE | TIME) and vr != UI and vr != AT:
+                return 1        # bytes without meaning to us: nothing of a scrubbed or cleaned sequence may keep them
+        if action == RECURSE or action == SCRUB:
+            return 1            # a plain value where the profile expects a sequence
+        if action == KEEP:
+            if vr == UI and not is_uid(self.source + value, h.length):
+                action = NEW_UID    # a UID of a definition is kept; anything else under its tag is not
+            else:
+                return self.keep(value - h.size, value + h.length)
         if action == REMOVE:
             return 1
         self.source_at = value - h.size
-        self.charset_at, self.charset_size = lv.charset_at, lv.charset_size
+        self.charset, self.charset_size = lv.charset, lv.charset_size
         return self.replace(lv.syntax, self.w.depth > 0, h, vr, action, arg, value)
-
-    cdef uint8_t _private(self, Level* lv, Header* h, size_t value, size_t end, uint16_t* arg, uint16_t* vr) noexcept nogil:
-        """The action for a private element; ACTION_COUNT when it has been dealt with here (PS3.5 7.8.1)."""
-        cdef Walk* w = &self.w
-        cdef uint16_t group = h.tag >> 16, element = h.tag & 0xFFFF, number = element >> 8
-        cdef const uint8_t* name
-        cdef size_t n
-        cdef int creator, i
-        cdef Block* block
-        if self.program.unknown_private == KEEP:
-            return KEEP
-        if 0x10 <= element <= 0xFF and h.length != UNDEFINED and (h.vr == 0 or h.vr == LO) and lv.mode == KEEPING:
-            n = h.length
-            name = trim(w.p + value, &n)
-            creator = self.program.creator_index(group, name, n)
-            if creator >= 0 and w.block_count < MAX_BLOCKS:
-                if w.depth == 0 and not w.tail and not self.insert_below(h.tag):
-                    return ACTION_COUNT
-                if not self.flush():
-                    return ACTION_COUNT
-                block = &w.blocks[w.block_count]
-                block.group, block.number, block.creator, block.used = group, element, creator, False
-                block.out_at = self.out_size
-                w.pos = end
-                if self.put(lv.syntax, h.tag, LO, name, n):
-                    block.out_size = self.out_size - block.out_at
-                    w.block_count += 1
-                    lv.group = group
-                return ACTION_COUNT
-        elif number >= 0x10 and lv.group == group:
-            for i in range(w.block_count - 1, lv.blocks - 1, -1):
-                block = &w.blocks[i]
-                if block.number == number:
-                    arg[0] = self.program.creators[block.creator].elements[element & 0xFF].arg
-                    vr[0] = self.program.creators[block.creator].elements[element & 0xFF].vr
-                    creator = self.program.creators[block.creator].elements[element & 0xFF].action
-                    if creator == NUMERIC_ONLY and not vr_kind(h.vr if h.vr and h.vr != UN else vr[0]) & NUMBER:
-                        break
-                    if creator != REMOVE:
-                        block.used = True
-                        return creator
-                    break
-        w.counts[PRIVATE] += 1
-        self._discard(lv, h, end)
-        return ACTION_COUNT
-
-    cdef int _discard(self, Level* lv, Header* h, size_t end) noexcept nogil:
-        """Passes over an element without writing it; one of undefined length is walked to find its end."""
-        cdef Walk* w = &self.w
-        cdef size_t at = w.pos + h.size
-        if h.length != UNDEFINED:
-            w.pos = end
-            return 1
-        w.pos = skip_undefined(
-            w.p, at, w.avail, lv.limit if lv.defined else w.total,
-            content_syntax(w.p, at, w.avail, 0) if h.vr == UN else lv.syntax,
-            h.tag == LAST_BODY or h.vr == OB or h.vr == OW, &self.trouble)
-        if self.trouble.stop == NEED_MORE and self.trouble.offset > w.total:
-            fail(&self.trouble, TRUNCATED, at, h.tag)
-        elif self.trouble.stop == FINE and w.pos > lv.limit:
-            fail(&self.trouble, OVERRUN, at, h.tag)
-        return self.trouble.stop == FINE

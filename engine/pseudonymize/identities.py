@@ -13,6 +13,9 @@ CHARSET, ACCESSION, PATIENT_ID, ISSUER = 0x00080005, 0x00080050, 0x00100020, 0x0
 STUDY_UID = 0x0020000D
 
 _REMEMBERED = 4096
+_LONGEST_KEY = 1024
+"""Bytes: what is longer is no identifier that many objects share, and a cache of such keys would have no bound."""
+
 _SHIFT_DAYS = 3650
 
 
@@ -78,7 +81,9 @@ class Identities:
             % _SHIFT_DAYS
         )
         study_id = secret.study_id(study_text) if study_text else ""
-        return Identity(hashed.encode("ascii"), study_id.encode("ascii"), -1 - shift)
+        return Identity(hashed.encode("ascii"), study_id.encode("ascii"), -1 - shift), not (
+            value or study_text
+        )
 
     def encode(self, action: int, _tag: int, raw: bytes, charset: bytes) -> bytes | None:
         """The rewriter's call-back for values that need a character set or the secret; None removes the attribute."""
@@ -93,7 +98,8 @@ class Identities:
             new = self._secret.hashed_id(value).encode("ascii") if value else b""
         elif action == ACTIONS["hash-accession"]:
             new = self._secret.accession(value).encode("ascii") if value else b""
-        if len(self._values) >= _REMEMBERED:
-            self._values.clear()
-        self._values[key] = new
+        if len(raw) + len(charset) <= _LONGEST_KEY:
+            if len(self._values) >= _REMEMBERED:
+                self._values.clear()
+            self._values[key] = new
         return new

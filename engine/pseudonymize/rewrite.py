@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 SOP_CLASS, SOP_INSTANCE, SERIES_UID = 0x00080016, 0x00080018, 0x0020000E
 WANTED = (CHARSET, SOP_CLASS, SOP_INSTANCE, ACCESSION, PATIENT_ID, ISSUER, STUDY_UID, SERIES_UID)
+_UID = re.compile(rb"[0-9.]{1,64}")
 MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
@@ -70,12 +72,14 @@ class Pseudonymizer:
         """The plan for the object of `size` bytes behind `fd`; `pass_key` (32 bytes) decides its new UIDs.
 
         A pure function of object, profile, pass key and hash secret. Raises Refusal: the reader's and rewriter's codes,
-        `dicomdir`, `sop-class-mismatch`, `head-too-large`, `tail-too-large`, `inflate-limit`, `bad-deflate`, and those of
+        `dicomdir`, `bad-sop-class`, `sop-class-mismatch`, `leak`, `head-too-large`, `tail-too-large`, `inflate-limit`, `bad-deflate`, and those of
         text that its character set cannot hold.
         """
         self._window.open(fd, size)
         meta, values, inflated = self._survey(fd, size)
         sop_class = values.get(SOP_CLASS) or meta.sop_class_uid.encode("latin-1")
+        if sop_class and not _UID.fullmatch(sop_class):
+            raise Refusal("bad-sop-class", "what stands in the SOP Class UID is no UID", tag=SOP_CLASS)
         if sop_class == MEDIA_STORAGE_DIRECTORY:
             raise Refusal(
                 "dicomdir", "a DICOMDIR lists files by names and patients; it is not an object to pass on"
@@ -110,7 +114,9 @@ class Pseudonymizer:
         if found.leaks:
             judge(found.head, meta.syntax, found.leaks, self._program)
         before = file_meta(sop_class, new_instance, meta.transfer_syntax.encode("ascii"))
-        tail_of = _Tail(rewriter, meta.syntax, identity, found.counts, self._program)
+        tail_of = _Tail(
+            rewriter, meta.syntax, identity, found.counts, self._program, values.get(CHARSET) or b""
+        )
         if inflated is not None:
             spans: tuple[tuple[int, int], ...] = ()
             head, tail, header = before + deflate(_whole(found, inflated, tail_of)), b"", b""
@@ -174,10 +180,16 @@ class _Tail:
     """Rewrites what follows a body by the same rules, and adds what it did to the counts."""
 
     def __init__(
-        self, rewriter: Rewriter, syntax: int, identity: Identity, counts: dict[str, int], program: Program
+        self,
+        rewriter: Rewriter,
+        syntax: int,
+        identity: Identity,
+        counts: dict[str, int],
+        program: Program,
+        charset: bytes,
     ) -> None:
         self._rewriter, self._syntax, self._identity, self._counts = rewriter, syntax, identity, counts
-        self._program = program
+        self._program, self._charset = program, charset
 
     def __call__(self, tail: bytes, at: int) -> bytes:
         """`at` is the tail's offset in the object, for refusals."""
@@ -195,6 +207,7 @@ class _Tail:
                 sop_instance=b"",
                 shift_days=self._identity.shift_days,
                 tail=True,
+                charset=self._charset,
             )
         except Refused as refused:
             raise Refusal(
