@@ -172,13 +172,23 @@ def test_a_fault_of_ours_shows_all_to_those_who_ask(command: Raise, monkeypatch:
         entry.main(["try"])
 
 
-def test_a_reader_that_goes_away_early_gets_no_traceback() -> None:
+LATE_WRITER = """
+import sys, click
+from engine.cli import entry
+late = click.Command("late", callback=lambda: print("written when the process ends") and None)
+entry.LazyGroup.get_command = lambda *_: late
+sys.exit(entry.main(["late"]))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-m", "engine.cli", "--help"], ["-c", LATE_WRITER]], ids=["now", "late"]
+)
+def test_a_reader_that_goes_away_early_gets_no_traceback(arguments: list[str]) -> None:
     """As in `penstock --help | true`, when the reader is gone before anything is written."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", "--help"], stdout=writing, stderr=subprocess.PIPE, check=False
-    )
+    done = subprocess.run([sys.executable, *arguments], stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
 
