@@ -51,6 +51,7 @@ from engine.spool.layout import Spool
 from engine.spool.ledger import Ledger
 from engine.spool.passfile import Joined, Study
 from engine.spool.quarantine import quarantine
+from engine.spool.release import unlink
 
 PUT_OFF_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
@@ -120,7 +121,8 @@ class Shell:
                 case Planned():
                     self._planned(result, size)
                 case Refused():
-                    self._refused(result)
+                    if not self._refused(result):
+                        self.queues.put_off(job, now + PUT_OFF_SECONDS, size)
                 case Gone():
                     self.custody.dropped(result.identifier)
                     self.custody.planned(result.identifier, result.pass_id)
@@ -151,10 +153,7 @@ class Shell:
         """An object that its pass cannot plan any more goes back to received/, from where another pass takes
         it.
         """
-        plan = self.spool.plan(pass_id, identifier)
-        if plan.exists():
-            self.budget.release(plan.stat().st_size)
-            plan.unlink()
+        self.budget.release(unlink(self.spool.plan(pass_id, identifier)))
         try:
             self.spool.original(pass_id, identifier).rename(self.spool.arrival(identifier))
         except FileNotFoundError:
@@ -226,15 +225,18 @@ class Shell:
         self.counters.plan_bytes.add(result.plan_bytes)
         self.counters.seconds.add(result.seconds)
 
-    def _refused(self, result: Refused) -> None:
+    def _refused(self, result: Refused) -> bool:
+        """False if the disk did not take the reason: the object stays where it is, and is tried again."""
         reason = Refusal(
             result.code, result.message, hint=result.hint, offset=result.offset, tag=result.tag_number
         )
         inside = self.spool.original(result.pass_id, result.identifier)
         source = inside if result.pass_id else self.spool.arrival(result.identifier)
-        self._quarantine(source, result.identifier, reason, result.pass_id)
+        if not self._quarantine(source, result.identifier, reason, result.pass_id):
+            return False
         self.custody.dropped(result.identifier)
         self.custody.planned(result.identifier, result.pass_id)
+        return True
 
     def _refuse_double(self, identifier: str) -> None:
         reason = Refusal(
@@ -244,7 +246,13 @@ class Shell:
         )
         self._quarantine(self.spool.arrival(identifier), identifier, reason, "")
 
-    def _quarantine(self, source: Path, identifier: str, reason: Refusal, pass_id: str) -> None:
-        if quarantine(self.spool, self.ledger, source, identifier, reason, pass_id):
+    def _quarantine(self, source: Path, identifier: str, reason: Refusal, pass_id: str) -> bool:
+        try:
+            moved = quarantine(self.spool, self.ledger, source, identifier, reason, pass_id)
+        except OSError as error:
+            _LOG.failure("quarantine-failed", error, object=identifier)
+            return False  # a refused double is found again by the next scan of received/
+        if moved:
             self.counters.quarantined(reason.code).add()
             _LOG.warning("object-quarantined", object=identifier, code=reason.code)
+        return True

@@ -166,7 +166,7 @@ class Work:
         for seen in observe_pass(self._spool, job.pass_id):
             if seen.state is State.LEFTOVER:
                 continue
-            if seen.state is State.ADMITTED or not self._is_whole(job.pass_id, seen.identifier):
+            if seen.state is State.ADMITTED or not is_durable_plan(self._spool, job.pass_id, seen.identifier):
                 damaged[seen.identifier] = seen.size
         folder = self._spool.folder_of(job.pass_id)
         fsync_folder(folder / "in")
@@ -176,19 +176,21 @@ class Work:
         lost = [(one, size) for one, size in damaged.items() if one in there]
         return Persisted(job.pass_id, dict(lost[:MOST_DAMAGED]))  # the next persisting finds the others
 
-    def _is_whole(self, pass_id: str, identifier: str) -> bool:
-        try:
-            descriptor = os.open(self._spool.plan(pass_id, identifier), _READ)
-        except FileNotFoundError:
-            return False
-        try:
-            sidecar.decode(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
-            os.fsync(descriptor)
-        except SpoolError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
+
+def is_durable_plan(spool: Spool, pass_id: str, identifier: str) -> bool:
+    """Makes a plan durable; False if it is gone or does not match its checksum."""
+    try:
+        descriptor = os.open(spool.plan(pass_id, identifier), _READ)
+    except FileNotFoundError:
+        return False
+    try:
+        sidecar.decode(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+        os.fsync(descriptor)
+    except SpoolError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def sweep_temporaries(spool: Spool, pass_id: str) -> None:

@@ -3,7 +3,7 @@ receiver.
 
     <association>            open: no pass that it fed is sealed
     <association>.aborted    ended without a release: its repeat joins the pass that it fed (promise 4)
-    (no file)                released, or from before the gateway started
+    (no file)                released
 
 A receiver that dies takes its associations with it: whoever restarts it calls `abort_all` first.
 """
@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import os
 
-from engine.spool.layout import Spool, remove
-
-ABORTED = ".aborted"
+from engine.spool.layout import ABORTED, Spool, remove
 
 
 def hold(spool: Spool, association: str) -> None:

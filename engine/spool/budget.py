@@ -89,15 +89,16 @@ class Budget:
         """Used by allowed: 0.0 … 1.0, and a little more while the last reservations finish."""
         return self.used() / self.max_bytes
 
-    def reconcile(self, measure: Callable[[], int]) -> int:
+    def reconcile(self, measure: Callable[[], int]) -> int | None:
         """Puts right what crashed processes left counted; the difference in bytes. For the supervisor alone.
 
-        Does nothing (0) when others counted during the measurement, for then the two figures cannot be
-        compared."""
+        None, and nothing done, when others counted during the measurement: then the two figures cannot be
+        compared.
+        """
         before = self.used()
         found = measure()
         if self.used() != before:
-            return 0
+            return None
         if found >= before:
             self.add(found - before)
         else:

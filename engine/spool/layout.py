@@ -36,6 +36,7 @@ PASS_ID = re.compile(r"[0-9a-f]{32}")
 ORIGINAL = ".dcm"
 PLAN = ".plan"
 PART = ".part"
+ABORTED = ".aborted"
 
 
 def new_association_id() -> str:
@@ -173,10 +174,17 @@ class Spool:
         return descriptor
 
     def remake_run(self) -> None:
-        """Empties run/, whose owners are gone. Only the holder of the lock may."""
-        shutil.rmtree(self.run)
-        self.run.mkdir(mode=0o700)
-        self.associations.mkdir(mode=0o700)
+        """Empties run/, whose owners are gone, but remembers their associations: those that were open are
+        aborted.
+
+        Only the holder of the lock may.
+        """
+        for entry in list(self.run.iterdir()):
+            if entry != self.associations:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for entry in list(self.associations.iterdir()):
+            if not entry.name.endswith(ABORTED):
+                entry.rename(entry.with_name(entry.name + ABORTED))
 
 
 def fsync_folder(path: Path) -> None:

@@ -48,12 +48,13 @@ def release_all(
 
 def _unlink(spool: Spool, pass_id: str, identifier: str) -> int:
     """Original first, then plan; the bytes that were freed. What is gone already was freed by another."""
-    freed = _unlink_one(spool.original(pass_id, identifier))
+    freed = unlink(spool.original(pass_id, identifier))
     reached("original-deleted-before-plan")
-    return freed + _unlink_one(spool.plan(pass_id, identifier))
+    return freed + unlink(spool.plan(pass_id, identifier))
 
 
-def _unlink_one(path: Path) -> int:
+def unlink(path: Path) -> int:
+    """Unlinks a file; the bytes that this freed, 0 if it was gone."""
     try:
         size = path.stat().st_size
         path.unlink()

@@ -107,5 +107,5 @@ def test_reconciling_waits_for_a_quiet_moment(tmp_path: Path) -> None:
         return 40
 
     supervisor = Budget.attach(tmp_path, SUPERVISOR, 1000)
-    assert supervisor.reconcile(disturbed) == 0
+    assert supervisor.reconcile(disturbed) is None
     assert receiver.used() == 101

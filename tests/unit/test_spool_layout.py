@@ -130,10 +130,13 @@ def test_a_dead_receivers_associations_count_as_aborted(tmp_path: Path) -> None:
     assert associations.scan(spool) == (set(), {"a" * 16, "b" * 16})
 
 
-def test_remaking_run_drops_what_dead_processes_left(tmp_path: Path) -> None:
+def test_remaking_run_drops_what_dead_processes_left_but_their_aborted_associations(tmp_path: Path) -> None:
     spool = Spool.open(tmp_path)
     associations.hold(spool, "a" * 16)
     (spool.run / "x.sock").write_bytes(b"")
     spool.remake_run()
+    (spool.run / "metrics").mkdir()
+    (spool.run / "metrics" / "receiver").write_bytes(b"")
+    spool.remake_run()
     assert [path.name for path in spool.run.iterdir()] == ["associations"]
-    assert associations.scan(spool) == (set(), set())
+    assert associations.scan(spool) == (set(), {"a" * 16})

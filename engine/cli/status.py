@@ -1,0 +1,77 @@
+"""`penstock status`: what the gateway is doing, and what waits in its spool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.cli.output import json_option, print_json, print_table
+
+WORDS = {
+    "receiving": "being received",
+    "received": "received, not in a pass yet",
+    "admitted": "in a pass, to be rewritten",
+    "ready": "rewritten, to be uploaded",
+    "quarantined": "in quarantine",
+    "leftover": "delivered, being deleted",
+}
+
+
+@click.command("status")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The gateway's configuration.",
+)
+@json_option
+def command(config_file: Path, as_json: bool) -> int:
+    """Say what a gateway is doing, and what waits in its spool. It need not be running."""
+    from engine.config import load_gateway
+    from engine.metrics.meter import read
+    from engine.spool import inventory
+    from engine.spool.layout import Spool
+    from engine.spool.ledger import Ledger
+
+    config = load_gateway(config_file)
+    spool = Spool.open(config.spool.path, create=False)
+    found = inventory.take(spool)
+    totals: dict[str, int] = {}
+    if spool.ledger.exists():
+        with Ledger.open(spool.ledger, read_only=True) as ledger:
+            totals = ledger.totals()
+    told: dict[str, object] = {
+        "running": inventory.is_running(spool),
+        "spool": {
+            "path": str(spool.root),
+            "bytes": found.total_bytes,
+            "max_bytes": config.spool.max_bytes,
+            "free_bytes": spool.free_bytes(),
+            "objects": {str(state): count for state, count in found.objects.items()},
+        },
+        "passes": {"open": found.passes_open, "sealed": found.passes_sealed},
+        "quarantine": dict(found.reasons),
+        "ever": totals,
+        "metrics": read(spool.run),
+    }
+    if as_json:
+        print_json(told)
+        return 0
+    click.echo(f"the gateway is {'running' if told['running'] else 'not running'}")
+    share = found.total_bytes / config.spool.max_bytes
+    click.echo(f"spool {spool.root}: {found.total_bytes:,} of {config.spool.max_bytes:,} bytes ({share:.0%})")
+    click.echo(f"passes: {found.passes_open:,} open, {found.passes_sealed:,} waiting for receipts")
+    rows = [
+        (word, found.objects[state], found.bytes[state])
+        for state, word in ((state, WORDS.get(state, state)) for state in found.objects)
+    ]
+    if rows:
+        print_table("", ("objects", "number", "bytes"), sorted(rows))
+    for code, count in found.reasons.most_common():
+        click.echo(f"quarantined as {code}: {count:,}")
+    if totals:
+        click.echo("ever: " + ", ".join(f"{count:,} {step}" for step, count in totals.items()))
+    return 0

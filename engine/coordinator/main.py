@@ -1,0 +1,241 @@
+"""The coordinator role: one loop over hints, workers' answers, scans and the clock. No threads: it forks."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from dataclasses import replace
+from typing import Final
+
+from engine import log
+from engine.config import GatewayConfig
+from engine.coordinator.counters import Counters
+from engine.coordinator.custody import Custody
+from engine.coordinator.members import Members
+from engine.coordinator.messages import Ready
+from engine.coordinator.pool import LocalPool, Member
+from engine.coordinator.queues import Queues
+from engine.coordinator.recovery import recover
+from engine.coordinator.shell import Shell, Treatment
+from engine.coordinator.worker import starter
+from engine.metrics.meter import Meter
+from engine.process import resident_bytes
+from engine.profile import CompiledProfile, compile_profile, load
+from engine.spool import associations, passfile
+from engine.spool.budget import Budget
+from engine.spool.hints import HintInbox, HintOutbox
+from engine.spool.layout import OBJECT_ID, ORIGINAL, PASS_ID, Spool, new_pass_id
+from engine.spool.ledger import Ledger
+from engine.version import VERSION
+
+MOST_UNRESOLVED: Final = (
+    20_000  # objects in received/ that are held in memory; the rest waits for the next scan
+)
+LONGEST_SCAN_PERIOD: Final = 5.0
+LEDGER_SECONDS: Final = 0.5
+LEDGER_ROWS: Final = 512
+CHORES_SECONDS: Final = 5.0
+_LOG: Final = log.get("coordinator")
+
+
+def run(config: GatewayConfig) -> int:
+    """Coordinates until SIGTERM, then until everything that was received is planned; the exit code.
+
+    Raises PenstockError where it cannot begin: the profile, the secret, or the spool is unusable.
+    """
+    spool = Spool.open(config.spool.path)
+    profile = _profile(config)
+    with selectors.DefaultSelector() as selector, Ledger.open(spool.ledger) as ledger:
+        inbox = HintInbox(spool.run, "coordinator")
+        pool = LocalPool(config.pool.workers, starter(config, spool, profile), selector)
+        try:
+            key_id = _first_ready(pool, selector)
+            members = Members(lambda pass_id: _joined(spool, pass_id))
+            shell = Shell(
+                spool=spool,
+                custody=Custody(config.passes.quiet_seconds, config.passes.cap_seconds, members, new_pass_id),
+                members=members,
+                queues=Queues(config.pool.max_bytes_in_flight),
+                ledger=ledger,
+                budget=Budget.attach(spool.run, "coordinator", config.spool.max_bytes),
+                counters=Counters(Meter.attach(spool.run, "coordinator")),
+                treatment=Treatment(f"{VERSION}/{profile.digest}", key_id),
+            )
+            with HintOutbox(spool.run, "uploader") as uploader:
+                loop = Loop(shell, pool, selector, inbox, uploader, config.passes.quiet_seconds)
+                recover(shell, time.monotonic())
+                loop.run()
+        finally:
+            pool.close()
+            inbox.close()
+    return 0
+
+
+class Loop:
+    """The turns of the coordinator. `run` ends some time after SIGTERM or SIGINT."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        pool: LocalPool,
+        selector: selectors.BaseSelector,
+        inbox: HintInbox,
+        uploader: HintOutbox,
+        quiet: float,
+    ) -> None:
+        self._shell = shell
+        self._pool = pool
+        self._selector = selector
+        self._inbox = inbox
+        self._uploader = uploader
+        self._period = min(1.0, quiet / 4)
+        self._next_scan = 0.0
+        self._next_flush = 0.0
+        self._next_chores = 0.0
+        self._draining = False
+        self._drained_scan = False
+
+    def run(self) -> None:
+        self._selector.register(self._inbox, selectors.EVENT_READ, self._inbox)
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._selector.register(wake_read, selectors.EVENT_READ, None)
+        before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            while not (self._draining and self._is_drained()):
+                self._turn(wake_read)
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            self._selector.unregister(self._inbox)
+            self._selector.unregister(wake_read)
+            os.close(wake_read)
+            os.close(wake_write)
+            self._tell_uploader()
+
+    def _turn(self, wake: int) -> None:
+        events = self._selector.select(max(self._next_scan - time.monotonic(), 0.0))
+        now = time.monotonic()
+        for key, _ in events:
+            match key.data:
+                case Member() as member:
+                    answered = [(job, result) for job, result in self._pool.read(member) if job is not None]
+                    self._shell.results(answered, now)
+                case HintInbox():
+                    self._hints(self._inbox.receive(), now)
+                case _:
+                    os.read(wake, 64)
+        if now >= self._next_scan:
+            self._scan(now)
+        self._shell.queues.wake(now)
+        self._dispatch()
+        self._tell_uploader()
+        if now >= self._next_flush or self._shell.ledger.waiting >= LEDGER_ROWS:
+            self._shell.ledger.flush()
+            self._next_flush = now + LEDGER_SECONDS
+            self._count()
+        if now >= self._next_chores:
+            self._chores()
+            self._next_chores = now + CHORES_SECONDS
+
+    def _hints(self, words: list[str], now: float) -> None:
+        arrived = []
+        for word in words:
+            if OBJECT_ID.fullmatch(word):
+                arrived.append(word)
+            elif word.startswith("!"):
+                pass_id, _, identifier = word[1:].partition("/")
+                if PASS_ID.fullmatch(pass_id) and OBJECT_ID.fullmatch(identifier):
+                    self._shell.spoiled(pass_id, identifier)
+            elif word.startswith("-"):
+                self._next_scan = min(self._next_scan, now + self._period)
+        self._take(arrived, now)
+
+    def _take(self, identifiers: list[str], now: float) -> bool:
+        """False if there were more than may be held."""
+        room = MOST_UNRESOLVED - len(self._shell.custody.unresolved)
+        self._shell.carry_out(self._shell.custody.arrived(identifiers[: max(room, 0)], now))
+        return len(identifiers) <= room
+
+    def _scan(self, now: float) -> None:
+        """Associations first, then received/: what a closed association sent is in received/ by then, so
+        that no pass is sealed while one of its objects waits unseen."""
+        self._shell.custody.associations(*associations.scan(self._shell.spool))
+        waiting = sorted(
+            entry.name.removesuffix(ORIGINAL)
+            for entry in os.scandir(self._shell.spool.received)
+            if entry.name.endswith(ORIGINAL)
+        )
+        known = self._shell.custody.unresolved
+        fresh = [one for one in waiting if one not in known and OBJECT_ID.fullmatch(one)]
+        complete = self._take(fresh, now)
+        self._shell.carry_out(self._shell.custody.tick(now, complete=complete))
+        took = time.monotonic() - now
+        self._next_scan = now + max(self._period, min(20 * took, LONGEST_SCAN_PERIOD))
+        self._drained_scan = self._draining and complete and not fresh
+
+    def _dispatch(self) -> None:
+        queues = self._shell.queues
+        while queues.waiting and self._pool.has_room:
+            jobs = queues.batch(len(self._pool.members))
+            if not jobs:
+                break  # enough bytes are in flight
+            self._pool.give(jobs)
+
+    def _tell_uploader(self) -> None:
+        if self._shell.ready:
+            self._uploader.send(self._shell.ready)
+            self._shell.ready.clear()
+
+    def _chores(self) -> None:
+        self._pool.check()
+        self._shell.discard_sealed()
+        for association in self._shell.custody.unknown_aborted():
+            associations.forget(self._shell.spool, association)
+        for number, member in enumerate(self._pool.members):
+            self._shell.counters.worker_resident(number).set(resident_bytes(member.pid))
+
+    def _count(self) -> None:
+        counters, custody, queues = self._shell.counters, self._shell.custody, self._shell.queues
+        counters.bytes_in_flight.set(queues.bytes_in_flight)
+        counters.passes_open.set(len(custody.passes))
+        counters.unsurveyed.set(len(custody.unresolved))
+        counters.unplanned.set(sum(len(known.pending) for known in custody.passes.values()))
+        counters.put_off.set(queues.put_off_count)
+        counters.ledger_waiting.set(self._shell.ledger.waiting)
+        counters.worker_deaths.add(self._pool.deaths - counters.worker_deaths.value)
+
+    def _stop(self, *_: object) -> None:
+        self._draining = True
+        self._next_scan = 0.0
+
+    def _is_drained(self) -> bool:
+        """Nothing waits but what the disk refuses, and a scan after SIGTERM found nothing new."""
+        queues = self._shell.queues
+        busy = self._pool.busy or queues.waiting or self._shell.ready
+        return self._drained_scan and not busy and (self._shell.custody.idle or bool(queues.put_off_count))
+
+
+def _first_ready(pool: LocalPool, selector: selectors.BaseSelector) -> str:
+    """Waits until one worker has loaded the hash secret; its key id."""
+    while True:
+        for key, _ in selector.select():
+            if isinstance(key.data, Member):
+                for _, result in pool.read(key.data):
+                    if isinstance(result, Ready):
+                        return result.key_id
+
+
+def _profile(config: GatewayConfig) -> CompiledProfile:
+    """Compiled before the workers are forked: they share its memory."""
+    profile = load(config.profile.name)
+    compiled = compile_profile(replace(profile, issuer=profile.issuer or config.identity.issuer))
+    _ = compiled.program
+    return compiled
+
+
+def _joined(spool: Spool, pass_id: str) -> list[tuple[str, str]]:
+    return [(one.sop, one.identifier) for one in passfile.load_joined(spool, pass_id) if one.sop]

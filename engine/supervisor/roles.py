@@ -1,0 +1,39 @@
+"""The roles of the gateway, in the order in which they are drained: nothing may come in when the next one
+empties itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """`module` has `run(config) -> int`. `drain_seconds`: how long it may take to end; then it is killed,
+    which loses nothing. `sections`: what of the configuration it reads; a reload restarts it when one of
+    them has changed."""
+
+    name: str
+    module: str
+    drain_seconds: float
+    sections: tuple[str, ...]
+    keeps_secret: bool = False
+
+
+ROLES: Final = (
+    Role("receiver", "engine.receiver.main", 30.0, ("gateway", "spool", "receiver", "log")),
+    Role(
+        "coordinator",
+        "engine.coordinator.main",
+        60.0,
+        ("gateway", "spool", "passes", "pool", "identity", "profile", "log"),
+        keeps_secret=True,
+    ),
+    Role("uploader", "engine.uploader.main", 60.0, ("gateway", "spool", "uploader", "log")),
+)
+
+
+def role(name: str) -> Role:
+    """KeyError for a name that is no role."""
+    return {one.name: one for one in ROLES}[name]
