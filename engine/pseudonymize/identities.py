@@ -53,17 +53,19 @@ class Identities:
             survey.get(CHARSET) or b"",
             survey.get(STUDY_UID) or b"",
         )
-        known = self._objects.get(key) if key[0] or key[3] else None
+        known = self._objects.get(key)
         if known is None:
-            known = self._make(*key, sop_instance)
-            if len(self._objects) >= _REMEMBERED:
-                self._objects.clear()
-            self._objects[key] = known
+            known, of_this_object = self._make(*key, sop_instance)
+            if not of_this_object and sum(map(len, key)) <= _LONGEST_KEY:
+                if len(self._objects) >= _REMEMBERED:
+                    self._objects.clear()
+                self._objects[key] = known
         return known
 
     def _make(
         self, patient: bytes, issuer: bytes, charset: bytes, study: bytes, sop_instance: bytes
-    ) -> Identity:
+    ) -> tuple[Identity, bool]:
+        """An identity, and whether it was made of the object's own UID, so that no other object may get it."""
         secret = self._secret
         charsets = charset_of(charset)
         value = canonical(patient, charsets)
@@ -81,7 +83,8 @@ class Identities:
             % _SHIFT_DAYS
         )
         study_id = secret.study_id(study_text) if study_text else ""
-        return Identity(hashed.encode("ascii"), study_id.encode("ascii"), -1 - shift), not (
+        identity = Identity(hashed.encode("ascii"), study_id.encode("ascii"), -1 - shift)
+        return identity, not (value or study_text)
             value or study_text
         )
 

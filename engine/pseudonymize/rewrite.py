@@ -72,7 +72,8 @@ class Pseudonymizer:
         """The plan for the object of `size` bytes behind `fd`; `pass_key` (32 bytes) decides its new UIDs.
 
         A pure function of object, profile, pass key and hash secret. Raises Refusal: the reader's and rewriter's codes,
-        `dicomdir`, `bad-sop-class`, `sop-class-mismatch`, `leak`, `head-too-large`, `tail-too-large`, `inflate-limit`, `bad-deflate`, and those of
+        `dicomdir`, `bad-sop-class`, `sop-class-mismatch`, `leak`, `head-too-large`, `tail-too-large`,
+        `inflate-limit`, `bad-deflate`, and those of
         text that its character set cannot hold.
         """
         self._window.open(fd, size)
