@@ -85,8 +85,6 @@ class Identities:
         study_id = secret.study_id(study_text) if study_text else ""
         identity = Identity(hashed.encode("ascii"), study_id.encode("ascii"), -1 - shift)
         return identity, not (value or study_text)
-            value or study_text
-        )
 
     def encode(self, action: int, _tag: int, raw: bytes, charset: bytes) -> bytes | None:
         """The rewriter's call-back for values that need a character set or the secret; None removes the attribute."""
