@@ -188,7 +188,10 @@ def test_a_reader_that_goes_away_early_gets_no_traceback(arguments: list[str]) -
     """As in `penstock --help | true`, when the reader is gone before anything is written."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([sys.executable, *arguments], stdout=writing, stderr=subprocess.PIPE, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, *arguments], stdout=writing, stderr=subprocess.PIPE, check=False, env=buffered
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
 
