@@ -18,6 +18,8 @@ MISSING = re.compile(r"^Object missing required field `(?P<key>[^`]+)`")
 
 
 class Fault(NamedTuple):
+    """What is wrong, beginning with the key; and what to do, or "" where the message says it."""
+
     message: str
     hint: str
 
