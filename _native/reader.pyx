@@ -348,7 +348,7 @@ def walk(const uint8_t[::1] data, size_t start, int syntax):
         ))
         if h.tag == SEQUENCE_END or h.tag == ITEM_END:
             if depth == 0 or holds_items[depth] != (h.tag == SEQUENCE_END):
-                fail(&trouble, STRAY_DELIMITER, pos, h.tag)
+                fail(&trouble, ITEM_EXPECTED if holds_items[depth] else STRAY_DELIMITER, pos, h.tag)
                 raise_trouble(&trouble)
             pos += 8
             depth -= 1

@@ -24,9 +24,26 @@ PIXEL_DATA = 0x7FE00010
 LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 NUMBER_BYTES = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
 NUMBER_BYTES |= {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
-VRS = tuple(
-    "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
+TEXT_VRS = (
+    "AE",
+    "AS",
+    "CS",
+    "DA",
+    "DS",
+    "DT",
+    "IS",
+    "LO",
+    "LT",
+    "PN",
+    "SH",
+    "ST",
+    "TM",
+    "UC",
+    "UI",
+    "UR",
+    "UT",
 )
+VRS = tuple(sorted({*TEXT_VRS, *LONG_VRS, *NUMBER_BYTES}))
 
 
 @dataclass(frozen=True, slots=True)

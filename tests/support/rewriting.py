@@ -10,11 +10,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from engine._native.program import ACTIONS, Program
-from engine._native.reader import NeedMore
+from engine._native.reader import Refused
 from engine._native.rewriter import Plan, Rewriter
-from engine.dicom import dictionary
 
+from engine.dicom import dictionary
 from tests.support.datasets import Element, Syntax, encode
+from tests.support.outcomes import outcome
 
 if TYPE_CHECKING:
     from engine._native.rewriter import Encode
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PASS_KEY = bytes(range(32))
 HASHED_ID = b"0123456789abcdef0123456789abcdef"
 STUDY_ID = b"ABCDEFGHIJKLMNOP"
-KEEP_UNKNOWN = {name: ACTIONS["keep"] for name in ("unknown_standard", "unknown_private", "group_lengths")}
+KEEP_UNKNOWN = dict.fromkeys(("unknown_standard", "unknown_private", "group_lengths"), ACTIONS["keep"])
 
 Rules = Mapping[int, str | tuple[str, str]]
 
@@ -74,7 +75,9 @@ def rewrite(
     return rewrite_with(rewriter, data, syntax, **more)
 
 
-def rewrite_with(rewriter: Rewriter, data: Any, syntax: Syntax, total: int | None = None, **more: Any) -> Plan:
+def rewrite_with(
+    rewriter: Rewriter, data: Any, syntax: Syntax, total: int | None = None, **more: Any
+) -> Plan:
     """One call with the values that most tests do not care for. The leak scan is off unless `scan` asks for it."""
     given: dict[str, Any] = {
         "hashed_id": HASHED_ID,
@@ -91,12 +94,14 @@ def rewrite_growing(rewriter: Rewriter, data: bytes, syntax: Syntax, first: int,
     """The same through windows that grow just as far as the rewriter asks, from `first` bytes on."""
     avail = min(first, len(data))
     while True:
-        try:
-            return rewrite_with(rewriter, data[:avail], syntax, len(data), **more)
-        except NeedMore as more_wanted:
-            assert avail < len(data), "the rewriter has the whole object and asks for more"
-            assert more_wanted.upto > avail, "the rewriter asks for what it has"
-            avail = min(more_wanted.upto, len(data))
+        answer = outcome(rewrite_with, rewriter, data[:avail], syntax, len(data), **more)
+        if isinstance(answer, Refused):
+            raise answer
+        if isinstance(answer, Plan):
+            return answer
+        assert avail < len(data), "the rewriter has the whole object and asks for more"
+        assert avail < answer.upto <= len(data), "the rewriter asks for what it has, or for what is not there"
+        avail = answer.upto
 
 
 def new_uid(old: bytes, key: bytes = PASS_KEY) -> bytes:
