@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from engine._native.digest import hmac_sha256
 from engine._native.program import ACTIONS
 from engine._native.reader import Survey
+from engine.pseudonymize.cleaning import clean_code, clean_text, words_of
 from engine.pseudonymize.identity import HashSecret, canonical
 
-CHARSET, ACCESSION, PATIENT_ID, ISSUER = 0x00080005, 0x00080050, 0x00100020, 0x00100021
+CHARSET, ACCESSION, PATIENT_NAME, PATIENT_ID, ISSUER = (
+    0x00080005,
+    0x00080050,
+    0x00100010,
+    0x00100020,
+    0x00100021,
+)
 STUDY_UID = 0x0020000D
 
 _REMEMBERED = 4096
@@ -17,6 +24,11 @@ _LONGEST_KEY = 1024
 """Bytes: what is longer is no identifier that many objects share, and a cache of such keys would have no bound."""
 
 _SHIFT_DAYS = 3650
+
+
+_HASH_PATIENT, _HASH_ACCESSION = ACTIONS["hash-patient"], ACTIONS["hash-accession"]
+_CLEAN_TEXT, _CLEAN_CODE = ACTIONS["clean-text"], ACTIONS["clean-code"]
+_CLEANING = frozenset({_CLEAN_TEXT, _CLEAN_CODE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,9 @@ class Identities:
         self._secret = secret
         self._issuer = issuer
         self._objects: dict[tuple[bytes, bytes, bytes, bytes], Identity] = {}
-        self._values: dict[tuple[int, bytes, bytes], bytes | None] = {}
+        self._values: dict[tuple[int, bytes, bytes, bytes], bytes | None] = {}
+        self._name = b""
+        self._own: frozenset[str] = frozenset()
 
     def of(self, survey: Survey, sop_instance: bytes) -> Identity:
         """The identity of an object. An empty Patient ID becomes a hash of the study (or, without one, of the object), so
@@ -53,6 +67,9 @@ class Identities:
             survey.get(CHARSET) or b"",
             survey.get(STUDY_UID) or b"",
         )
+        name = survey.get(PATIENT_NAME) or b""
+        if name != self._name:
+            self._name, self._own = name, words_of(name.decode("ascii", "ignore"))
         known = self._objects.get(key)
         if known is None:
             known, of_this_object = self._make(*key, sop_instance)
@@ -88,17 +105,21 @@ class Identities:
 
     def encode(self, action: int, _tag: int, raw: bytes, charset: bytes) -> bytes | None:
         """The rewriter's call-back for values that need a character set or the secret; None removes the attribute."""
-        key = (action, raw, charset)
+        key = (action, raw, charset, self._name if action in _CLEANING else b"")
         try:
             return self._values[key]
         except KeyError:
             pass
         value = canonical(raw, charset_of(charset))
         new: bytes | None = None
-        if action == ACTIONS["hash-patient"]:
+        if action == _HASH_PATIENT:
             new = self._secret.hashed_id(value).encode("ascii") if value else b""
-        elif action == ACTIONS["hash-accession"]:
+        elif action == _HASH_ACCESSION:
             new = self._secret.accession(value).encode("ascii") if value else b""
+        elif action == _CLEAN_TEXT:
+            new = "\\".join(clean_text(part, self._own) for part in value.split("\\")).encode("ascii")
+        elif action == _CLEAN_CODE:
+            new = clean_code(value, self._own).encode("ascii")
         if len(raw) + len(charset) <= _LONGEST_KEY:
             if len(self._values) >= _REMEMBERED:
                 self._values.clear()

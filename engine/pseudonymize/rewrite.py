@@ -20,6 +20,7 @@ from engine.pseudonymize.identities import (
     CHARSET,
     ISSUER,
     PATIENT_ID,
+    PATIENT_NAME,
     STUDY_UID,
     Identities,
     Identity,
@@ -35,7 +36,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SOP_CLASS, SOP_INSTANCE, SERIES_UID = 0x00080016, 0x00080018, 0x0020000E
-WANTED = (CHARSET, SOP_CLASS, SOP_INSTANCE, ACCESSION, PATIENT_ID, ISSUER, STUDY_UID, SERIES_UID)
+WANTED = (
+    CHARSET,
+    SOP_CLASS,
+    SOP_INSTANCE,
+    ACCESSION,
+    PATIENT_NAME,
+    PATIENT_ID,
+    ISSUER,
+    STUDY_UID,
+    SERIES_UID,
+)
 _UID = re.compile(rb"[0-9.]{1,64}")
 MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
