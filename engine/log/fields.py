@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import traceback
 
-from engine.errors import PenstockError
+from engine.errors import PenstockError, Refusal
 
 Field = str | int | float | bool | None
 WITHHELD = "[withheld]"
@@ -19,10 +19,19 @@ _SAFE = re.compile(r"[A-Za-z0-9_.:/=@+\[\]-]{1,200}")
 _DIGITS = re.compile(r"[0-9.]+")
 _LONGEST_ADDRESS = 15
 _INT64 = 2**63
+_LONGEST_WORDS = 500
+
+
+class Words(str):
+    """The text of an error of ours, for the person who runs this; made by `of_error` alone."""
+
+    __slots__ = ()
 
 
 def safe(value: object) -> Field:
     """The value if it may be logged, else WITHHELD. Never raises."""
+    if isinstance(value, Words):
+        return "".join(c if c.isprintable() else "?" for c in value[:_LONGEST_WORDS])
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
@@ -37,7 +46,9 @@ def safe(value: object) -> Field:
 def of_error(error: BaseException) -> dict[str, Field]:
     """What an exception tells without its message, which may quote a data set: its type, code and place.
 
-    `at` names the innermost frames as file:line, the innermost last; an OSError adds `errno`.
+    `at` names the innermost frames as file:line, the innermost last; an OSError adds `errno`. Errors of ours
+    that are no refusal of an object (a configuration, the spool, a peer) also tell `message` and `hint`:
+    somebody must act.
     """
     told: dict[str, Field] = {"error": type(error).__name__}
     if isinstance(error, PenstockError):
@@ -46,6 +57,10 @@ def of_error(error: BaseException) -> dict[str, Field]:
             told["tag"] = f"{error.tag:08X}"
         if error.offset is not None:
             told["offset"] = error.offset
+        if not isinstance(error, Refusal):
+            told["message"] = Words(error.message)
+            if error.hint:
+                told["hint"] = Words(error.hint)
     if isinstance(error, OSError) and error.errno is not None:
         told["errno"] = error.errno
     places = [

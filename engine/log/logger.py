@@ -49,7 +49,7 @@ class Logger:
         self._write(logging.ERROR, event, fields)
 
     def failure(self, event: str, error: BaseException, **fields: Field) -> None:
-        """An error event with the exception's type, code and place, but not its message."""
+        """An error event with what `fields.of_error` tells: the message of our own errors only, no refusal's."""
         self._write(logging.ERROR, event, of_error(error) | fields)
 
     def _write(self, level: int, event: str, fields: dict[str, Field]) -> None:

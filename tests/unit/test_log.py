@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import log
-from engine.errors import Refusal
+from engine.errors import ConfigError, Refusal
 from engine.log.fields import WITHHELD, of_error, safe
 
 
@@ -177,6 +177,17 @@ def test_a_failure_tells_type_code_and_place_but_no_message(stream: io.StringIO)
     assert (line["offset"], line["tag"], line["object"]) == (132, "00100010", "00ff-01")
     assert line["at"].startswith("test_log.py:")
     assert "DOE" not in stream.getvalue()
+
+
+def test_an_error_that_somebody_must_act_on_is_told_in_full(stream: io.StringIO) -> None:
+    error = ConfigError("secret-missing", "/etc/a b: there is\x1b no hash secret", hint="make one")
+    log.get("worker").failure("cannot-go-on", error)
+    (line,) = lines(stream)
+    assert (line["code"], line["message"], line["hint"]) == (
+        "secret-missing",
+        "/etc/a b: there is? no hash secret",
+        "make one",
+    )
 
 
 def test_an_error_of_the_system_tells_its_number_and_not_its_file() -> None:
