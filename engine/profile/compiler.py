@@ -81,7 +81,7 @@ class CompiledProfile:
 
     def _specify(self, answers: tuple[bool, ...], types: str) -> ProgramSpec:
         rules = effective(self.profile.rules, dict(zip(self._conditions, answers, strict=True)))
-        return specify(replace(self.profile, rules=rules), iod_types.by_tag(types) if types else None)
+        return specify(self.profile.with_rules(rules), iod_types.by_tag(types) if types else None)
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:
@@ -185,6 +185,8 @@ def _digest(spec: ProgramSpec, rules: tuple[Rule, ...]) -> str:
     plain["constants"] = [value.hex() for value in spec.constants]
     plain["insertions"] = [repr(row) for row in spec.insertions if row[0] != DEIDENTIFICATION_METHOD]
     plain["private"] = [[group, creator.decode(), *rest] for group, creator, *rest in spec.private]
-    plain["conditional"] = sorted(repr(replace(rule, line=0)) for rule in rules if rule.when is not None)
+    plain["conditional"] = sorted(
+        repr(replace(rule, line=0, why="")) for rule in rules if rule.when is not None
+    )
     plain["iod_types"] = iod_types.digest()
     return blake3.blake3(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -64,6 +64,11 @@ class Decider:
             return Decision("keep", "keep", Level.BASE, "base none")
         if attribute.tag >> 16 in _FOREIGN_GROUPS:
             return _same("remove", Level.BASE, "no place in a data set")
+        if attribute.tag in HASHES:
+            # Every object links back to its patient, accession and study, by keyed hashes (PS3.15 E.1.1 allows any
+            # value).
+            top = HASHES[attribute.tag]
+            return Decision(top, Decider.nested_hash(attribute), Level.BASE, "identity: a keyed hash")
         row = self._row(attribute.tag)
         if row is not None:
             return self._by_row(row, attribute)
@@ -98,16 +103,7 @@ class Decider:
         return found
 
     def _row(self, tag: int) -> Row | None:
-        for rows in self._tables:
-            row = rows.tags.get(tag)
-            if row is not None:
-                return row
-        if tag >> 24 in (0x50, 0x60):
-            for rows in self._tables:
-                for row in rows.repeating:
-                    if tag & row.mask == row.value:
-                        return row
-        return None
+        return next((row for rows in self._tables if (row := rows.find(tag)) is not None), None)
 
     def _by_row(self, row: Row, attribute: Attribute) -> Decision:
         where = "overlay" if row.overlay else "Table E.1-1"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from engine.dicom.dictionary import DATE_VRS, attributes
 from engine.profile.actions import PATIENT_ID, STUDY_ID
 from engine.profile.decide import Decision
+from engine.profile.deviations import deviations, keeps_private
 from engine.profile.model import BASIC_CODE, OPTIONS, Level, Option, Profile
 from engine.profile.program import Insertion
 from engine.profile.tables import table
@@ -23,9 +24,11 @@ def insertions(profile: Profile, decisions: Mapping[int, Decision]) -> list[Inse
     """Attributes that the rewriter writes at the top level, in the order of tags."""
     if not profile.is_basic:
         return []
+    broken = deviations(profile)
+    kept = any(deviation.is_identity for deviation in broken)
     written: list[Insertion] = [
-        (PATIENT_IDENTITY_REMOVED, "CS", b"YES"),
-        (DEIDENTIFICATION_METHOD, "LO", _method(profile)),
+        (PATIENT_IDENTITY_REMOVED, "CS", b"NO" if kept else b"YES"),
+        (DEIDENTIFICATION_METHOD, "LO", _method(profile, exceptions=len(broken))),
         (DEIDENTIFICATION_METHOD_CODES, "SQ", [_item(code) for code in applied_codes(profile)]),
         (LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "CS", temporal_information(decisions).encode()),
     ]
@@ -37,8 +40,14 @@ def insertions(profile: Profile, decisions: Mapping[int, Decision]) -> list[Inse
 
 
 def applied_codes(profile: Profile) -> list[Option]:
-    """The profile and the options that were applied, as CID 7050 codes them."""
-    return [BASIC_CODE, *sorted((OPTIONS[name] for name in profile.options), key=lambda option: option.code)]
+    """The profile and the options that were applied, as CID 7050 codes them.
+
+    A profile whose rules keep what Basic removes has not applied Basic, and does not say so.
+    """
+    options = sorted((OPTIONS[name] for name in profile.options), key=lambda option: option.code)
+    if deviations(profile) or keeps_private(profile):
+        return options
+    return [BASIC_CODE, *options]
 
 
 def temporal_information(decisions: Mapping[int, Decision]) -> str:
@@ -58,10 +67,12 @@ def temporal_information(decisions: Mapping[int, Decision]) -> str:
     return "MODIFIED" if actions & {"shift-date", "truncate-date"} else "REMOVED"
 
 
-def _method(profile: Profile) -> bytes:
+def _method(profile: Profile, exceptions: int) -> bytes:
     """Values of LO: at most 64 characters each."""
     base = profile.base.replace("ps3.15@", "PS3.15-").replace("/", " ")
     parts = ["Penstock", f"profile {profile.name}", base, *(OPTIONS[name].name for name in profile.options)]
+    if exceptions:
+        parts.append(f"{exceptions} attributes kept by exception")
     return "\\".join(parts).encode("ascii")
 
 

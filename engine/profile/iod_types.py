@@ -29,6 +29,14 @@ def types_of(sop_class: str) -> str | None:
     return _table()[1].get(sop_class)
 
 
+def groups() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(digits, SOP class UIDs) of the SOP classes that ask the same."""
+    gathered: dict[str, list[str]] = {}
+    for uid, types in _table()[1].items():
+        gathered.setdefault(types, []).append(uid)
+    return tuple((types, tuple(uids)) for types, uids in gathered.items())
+
+
 def digest() -> str:
     """BLAKE3 of the table, for the digests of profiles that are resolved by it."""
     return blake3((files(__package__) / "data" / "iod_types.json").read_bytes()).hexdigest()

@@ -20,7 +20,7 @@ from engine.profile.rules import parse_rule
 
 _KEYS = ("profile", "description", "base", "options", "unknown", "issuer", "rule")
 # What cannot be parsed has no end that can be trusted, so there is one thing to do with it.
-_UNKNOWN = {
+UNKNOWN = {
     "standard": ("remove", "keep", "quarantine", "refuse"),
     "private": ("remove", "keep"),
     "unparsable": ("quarantine",),
@@ -134,9 +134,9 @@ def _unknown(data: Mapping[str, Any], problem: Problem) -> Unknown:
     if not isinstance(table, dict):
         raise problem.error("a table is needed", key="unknown")
     for key, value in table.items():
-        allowed = _UNKNOWN.get(key)
+        allowed = UNKNOWN.get(key)
         if allowed is None:
-            raise problem.error(f"unknown key {key}", key="unknown", hint=f"it has {', '.join(_UNKNOWN)}")
+            raise problem.error(f"unknown key {key}", key="unknown", hint=f"it has {', '.join(UNKNOWN)}")
         if value not in allowed:
             raise problem.error(f"{key} is one of {', '.join(allowed)}", key="unknown")
     return Unknown(**table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 BASIC = "ps3.15@2026c/basic"
@@ -85,7 +85,8 @@ class Rule:
     """One `[[rule]]`. Exactly one of `path`, `tag`, `private`, `group`, `vr` is set.
 
     `path` holds the tags from the top level down, the last one being the attribute; `group` is (mask, value);
-    `nested` is the action inside sequences where it differs; `when` limits the rule to some objects; `line`
+    `nested` is the action inside sequences where it differs; `when` limits the rule to some objects; `why` is the
+    author's reason; `line`
     is the line of its `[[rule]]` in the file.
     """
 
@@ -98,6 +99,7 @@ class Rule:
     nested: str | None = None
     value: str | int | float | None = None
     when: Predicate | None = None
+    why: str = ""
     line: int = 0
 
     @property
@@ -141,3 +143,7 @@ class Profile:
     @property
     def is_basic(self) -> bool:
         return self.base == BASIC
+
+    def with_rules(self, rules: tuple[Rule, ...]) -> Profile:
+        """The same profile with other rules."""
+        return replace(self, rules=rules)

@@ -42,8 +42,15 @@ def parse_rule(table: Mapping[str, Any], number: int, problem: Problem) -> Itera
             if vr is None or not is_admissible(wanted, tag, vr):
                 raise problem.error(_cannot(wanted, tag, vr), key=key, rule=number)
         value = _value(table, action, nested, vr, number, problem)
-        line = problem.line(number)
-        yield Rule(action=action, nested=nested, value=value, when=when, line=line, **{kind: selected})
+        yield Rule(
+            action=action,
+            nested=nested,
+            value=value,
+            when=when,
+            why=_why(table, number, problem),
+            line=problem.line(number),
+            **{kind: selected},
+        )
 
 
 def _cannot(action: str, tag: int | None, vr: str | None) -> str:
@@ -84,6 +91,13 @@ def _value(
         raise problem.error(error.message, key="value", rule=number) from error
     value: str | int | float = table["value"]
     return value
+
+
+def _why(table: Mapping[str, Any], number: int, problem: Problem) -> str:
+    why = table.get("why", "")
+    if not isinstance(why, str):
+        raise problem.error("a string is needed", key="why", rule=number)
+    return why
 
 
 def _when(value: object, number: int, problem: Problem) -> Predicate:

@@ -49,6 +49,13 @@ class AttributeTable:
     tags: Mapping[int, Row]
     repeating: tuple[Row, ...]
 
+    def find(self, tag: int) -> Row | None:
+        """The row for `tag`, also of a repeating group."""
+        found = self.tags.get(tag)
+        if found is None and tag >> 24 in (0x50, 0x60):
+            return next((row for row in self.repeating if tag & row.mask == row.value), None)
+        return found
+
 
 def _data(name: str) -> bytes:
     return (files(__package__) / "data" / name).read_bytes()

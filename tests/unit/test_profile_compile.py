@@ -215,7 +215,7 @@ def test_the_digest_is_of_the_rules() -> None:
         ("clean-descriptors", "StudyDescription", "clean-text"),
         ("clean-descriptors", "ReasonForVisitCodeSequence", "clean-code"),
         ("clean-descriptors", "MakerNote", "remove"),
-        ("clean-descriptors", "PatientName", "empty"),
+        ("clean-descriptors", "PatientName", "hashed-name"),
         ("clean-structured-content", "ContentSequence", "clean-sr"),
         ("clean-graphics", "GraphicAnnotationSequence", "recurse"),
     ],
@@ -295,3 +295,12 @@ def test_a_path_goes_from_the_top_down() -> None:
 def test_shipped_profiles_load() -> None:
     assert load("default").is_basic
     assert not load("keep-all").is_basic
+
+
+def test_a_profile_of_ones_own_links_back_to_the_patient_like_the_shipped_ones() -> None:
+    for name in ("PatientID", "PatientName", "AccessionNumber", "StudyID"):
+        assert _of(_spec(), name)[:2] == _of(compiled("default").spec, name)[:2]
+    assert (0x00100020, "LO", "hashed-id") in _spec().insertions
+    assert (0x00100020, "LO", "hashed-id") not in _spec(
+        '[[rule]]\ntag = "PatientID"\naction = "empty"'
+    ).insertions
