@@ -6,11 +6,14 @@ import os
 import threading
 from collections.abc import Iterator
 
-from engine.errors import PenstockError, SpoolError, TransportError
+from engine import log
+from engine.errors import SpoolError, TransportError
 from engine.platform.encryption import decrypt
 from engine.platform.index import IndexRow, StudyRow
 from engine.platform.keys import MasterKey
 from engine.platform.storage import Storage
+
+_LOG = log.get("platform")
 
 
 class Library:
@@ -48,29 +51,37 @@ class Library:
             row = self._index.find(tenant, sop_instance_uid)
         if row is None or row.study_instance_uid != study:
             raise TransportError("not-found", "there is no such object")
-        data_key = self._master.unwrap(row.wrapped_key)
-        descriptor = self._storage.open_object(row.object_id)
-        chunks = _read(descriptor, data_key, row)
+        chunks = self._read(row)
         first = next(chunks)
         return row, _chain(first, chunks)
 
-
-def _read(descriptor: int, data_key: bytes, row: IndexRow) -> Iterator[bytes]:
-    try:
-        length = 0
-        for chunk in decrypt(descriptor, data_key, row.tenant, row.object_id):
-            length += len(chunk)
-            yield chunk
-        if length != row.length:
+    def _read(self, row: IndexRow) -> Iterator[bytes]:
+        """The object's bytes. The log names the object when they are not what was stored."""
+        try:
+            data_key = self._master.unwrap(row.wrapped_key)
+            descriptor = self._storage.open_object(row.object_id)
+            try:
+                yield from _decrypted(descriptor, data_key, row)
+            finally:
+                os.close(descriptor)
+        except OSError as problem:
+            _LOG.failure("object-unreadable", problem, object=row.object_id)
             raise SpoolError(
-                "object-altered", f"the stored object {row.object_id} has another length than its row"
-            )
-    except OSError as problem:
-        raise PenstockError(
-            "object-missing", f"the stored object {row.object_id} cannot be read: {problem.strerror}"
-        ) from problem
-    finally:
-        os.close(descriptor)
+                "object-missing", f"the stored object {row.object_id} cannot be read: {problem.strerror}"
+            ) from problem
+        except SpoolError as problem:
+            _LOG.failure("object-unreadable", problem, object=row.object_id)
+            raise
+
+
+def _decrypted(descriptor: int, data_key: bytes, row: IndexRow) -> Iterator[bytes]:
+    length = 0
+    for chunk in decrypt(descriptor, data_key, row.tenant, row.object_id):
+        length += len(chunk)
+        yield chunk
+    if length != row.length:
+        message = f"the stored object {row.object_id} has another length than its row"
+        raise SpoolError("object-altered", message)
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
 """Where objects lie, and what survives a crash.
 
-    STORAGE/  0700   index.sqlite · signing-key 0600 · incoming/<object id> · objects/<xx>/<object id>
+    STORAGE/  0700   lock · index.sqlite · signing-key 0600 · incoming/<object id> · objects/<xx>/<object id>
 
 An object is written to `incoming` under a random object id, made durable there, and then indexed; the row
 is what makes it an object. Only then is it moved to `objects`, and only then is its receipt sent. So at a
@@ -11,9 +11,11 @@ The move needs no sync, since both places are looked at.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import ConfigError, PenstockError, SpoolError
@@ -51,6 +53,27 @@ class Storage:
                 hint="it must be a folder that this user may write to, with space left",
             ) from problem
         return storage
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the storage for one platform and its processes. Raises ConfigError when another one has it.
+
+        Processes that were forked inside hold it too, so no second platform recovers under the feet of a
+        survivor.
+        """
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                raise ConfigError(
+                    "storage-in-use",
+                    f"another platform is running on the storage {self.root}",
+                    hint="stop it first, or give this one a platform.storage of its own",
+                ) from problem
+            yield
+        finally:
+            os.close(descriptor)
 
     def open_index(self) -> Index:
         """A connection of its own to the index, for one thread."""

@@ -21,6 +21,14 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 PEER = "penstock.peer"
 _LOG = log.get("platform")
 
+# Refusals that a TLS client can understand; it closes the connection when it has read the alert.
+_TOLD_TO_CLIENTS = {
+    "CERTIFICATE_VERIFY_FAILED",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+    "UNSUPPORTED_PROTOCOL",
+    "NO_SHARED_CIPHER",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -32,16 +40,29 @@ class Peer:
 
 
 class _ServerSide(ssl.SSLObject):
-    """Says in the log why a handshake was refused; the event loop drops such connections without a word."""
+    """Says why a handshake was refused: to the client by the TLS alert, and in the log.
+
+    uvloop closes a connection whose handshake fails without sending the alert that OpenSSL has written. So
+    the failure is shown to it as "more is needed", which makes it send, and as what it is with the next
+    bytes or at the time limit.
+    """
+
+    _refusal: ssl.SSLError | None = None
 
     def do_handshake(self) -> None:
+        """One step of the handshake."""
+        if self._refusal is not None:
+            raise self._refusal
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as problem:
             _LOG.warning("handshake-refused", reason=str(problem.reason or type(problem).__name__).lower())
-            raise
+            if problem.reason not in _TOLD_TO_CLIENTS:
+                raise
+            self._refusal = problem
+            raise ssl.SSLWantReadError from problem
 
 
 def server_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
