@@ -11,38 +11,33 @@ from pathlib import Path
 
 import orjson
 
+from engine.batch.worker import RefusedFile
 from engine.spool.layout import fsync_folder
 
 NAME = "quarantine.json"
+ROOM = 64 << 10  # bytes set aside for the report, since a disk that is full is one of the things to report
 
 
 class Quarantine:
     """The report of one run; `refuse` and `notice` while it lasts, `finish` at its end. OSError when the disk
-    fails."""
+    fails; what could not be written then is tried again with the next entry, and at the end."""
 
     def __init__(self, out: Path, part: Path) -> None:
         self._path = out / NAME
         self._part = part
         self._notices: list[bytes] = []
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(descriptor, "wb")
-        self._file.write(b'{"refused":[')
+        self._pending = bytearray()
         self._empty = True
+        self._file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        os.posix_fallocate(self._file, 0, ROOM)
+        self._write(b'{"refused":[')
 
-    def refuse(
-        self,
-        name: bytes,
-        code: str,
-        reason: str,
-        *,
-        hint: str = "",
-        tag: int | None = None,
-        offset: int | None = None,
-    ) -> None:
-        """An input that has no output. `name` is relative to the input folder."""
-        self._file.write(b"\n" if self._empty else b",\n")
-        self._file.write(_entry(name, code, reason, hint, tag, offset))
+    def refuse(self, refused: RefusedFile) -> None:
+        """An input that has no output."""
+        comma = b"\n" if self._empty else b",\n"
         self._empty = False
+        entry = _entry(refused.name, refused.code, refused.reason, refused.hint, refused.tag, refused.offset)
+        self._write(comma + entry)
 
     def notice(self, name: bytes, code: str, reason: str) -> None:
         """Something worth knowing behind which no object was lost."""
@@ -51,19 +46,20 @@ class Quarantine:
     def finish(self, *, finished: bool) -> None:
         """Gives the report its name, durably. `finished` is false when the run stopped before its end: then
         files that were not reached are in no list."""
-        self._file.write(
-            b'],\n"notices":[' + b"".join(b"\n" + entry for entry in _joined(self._notices)) + b"],\n"
-        )
-        self._file.write(b'"finished":' + orjson.dumps(finished) + b"}\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        notices = b"".join(b"\n" + entry for entry in _joined(self._notices))
+        self._write(b'],\n"notices":[' + notices + b'],\n"finished":' + orjson.dumps(finished) + b"}\n")
+        os.ftruncate(self._file, os.lseek(self._file, 0, os.SEEK_CUR))
+        os.fsync(self._file)
         self._part.rename(self._path)
         fsync_folder(self._path.parent)
 
     def close(self) -> None:
-        """For a run that fails: no report."""
-        self._file.close()
+        os.close(self._file)
+
+    def _write(self, data: bytes) -> None:
+        self._pending += data
+        while self._pending:
+            del self._pending[: os.write(self._file, self._pending)]
 
 
 def _joined(entries: list[bytes]) -> list[bytes]:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from engine.batch.worker import Tally
+from engine.errors import SpoolError
 
 
 @dataclass(slots=True)
@@ -69,6 +70,12 @@ class Report:
         """One file or folder that has no output. `retryable` keeps the run open for another try."""
         self.refused[code] += 1
         self.open_for_retry += retryable
+
+    def stop(self, why: SpoolError) -> None:
+        """The run ends early; the first reason counts."""
+        if self.stopped is None:
+            self.stopped = why.code
+            self.advice = f"{why.message}: {why.hint}"
 
     @property
     def files(self) -> int:

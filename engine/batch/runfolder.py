@@ -74,7 +74,7 @@ class RunFolder:
             out.mkdir(parents=True, exist_ok=True)
             lock = _lock(folder)
         except OSError as error:
-            raise _unusable(out, error) from error
+            raise unusable(out, error) from error
         try:
             resumed = (folder / "key").exists()
             rebooted = _take_up(folder, terms) if resumed else _begin(folder, terms)
@@ -86,7 +86,7 @@ class RunFolder:
             _make_empty(folder / "parts")
         except OSError as error:
             os.close(lock)
-            raise _unusable(out, error) from error
+            raise unusable(out, error) from error
         except ConfigError:
             os.close(lock)
             raise
@@ -213,7 +213,8 @@ def _write_note(folder: Path, terms: Terms, key: bytes) -> None:
     fsync_folder(folder)
 
 
-def _unusable(out: Path, error: OSError) -> ConfigError:
+def unusable(out: Path, error: OSError) -> ConfigError:
+    """What to tell when the output folder failed before anything was written to it."""
     hints = {
         errno.EACCES: "give yourself the right to write there, or name another output folder",
         errno.EROFS: "mount it read-write, or name another output folder",
