@@ -51,7 +51,7 @@ SHOWN = 20
     help="Seconds to wait for the peer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
-def send(
+def command(
     host: str,
     port: int,
     paths: tuple[Path, ...],
