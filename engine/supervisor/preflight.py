@@ -42,8 +42,7 @@ def _warnings(config: GatewayConfig, free: int) -> Iterator[tuple[str, str]]:
     if free < config.spool.max_bytes:
         yield (
             "disk-smaller-than-budget",
-            f"spool.max_bytes is {config.spool.max_bytes:,}, but the disk has {free:,} bytes left: "
-            "senders will be refused when the disk is full, not before",
+            f"spool.max_bytes is {config.spool.max_bytes:,}, but the disk has {free:,} bytes left",
         )
     if not config.receiver.peers:
         yield "no-peers", "no [[receiver.peer]] is configured: every association is refused"
