@@ -4,7 +4,7 @@ All offsets and lengths are bytes. A `head` is any C-contiguous buffer that hold
 is the size of the whole object, at least `len(head)`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from typing_extensions import Buffer
@@ -22,7 +22,7 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, offset: int, tag: int | None = None) -> None: ...
 
 class NeedMore(Exception):
-    """Call again with a buffer of at least `upto` bytes of the object. Raised only while `len(head) < total`."""
+    """Call again with a buffer of at least `upto` bytes of the object; at most `total`. Raised only while `len(head) < total`."""
 
     upto: int
     def __init__(self, upto: int) -> None: ...
@@ -64,6 +64,9 @@ def fragments(window: Buffer, base: int, pos: int, total: int, syntax: int) -> t
     offset of an item. Returns (offset of the first item not in the window, False) or (offset behind the sequence delimiter,
     True). Raises `Refused`: `item-expected`, `truncated`."""
 
-def walk(data: Buffer, start: int, syntax: int) -> list[tuple[int, int, str, int, int, int]]:
+def walk(
+    data: Buffer, start: int, syntax: int, sequences: Container[int] = frozenset()
+) -> list[tuple[int, int, str, int, int, int]]:
     """Every element, item and delimiter as (offset, tag, VR or "", length or -1, depth, offset of the value). Implicit VR
-    sequences of defined length are not entered: their VR is not known here. Raises `Refused`."""
+    sequences of defined length are entered only if `sequences` names their tag, since no VR tells them. Fewer than 8 bytes
+    at the end are left out. Raises `Refused`; ValueError for a start behind the end."""

@@ -318,7 +318,7 @@ def fragments(const uint8_t[::1] window, size_t base, size_t pos, size_t total, 
     return pos, False
 
 
-def walk(const uint8_t[::1] data, size_t start, int syntax):
+def walk(const uint8_t[::1] data, size_t start, int syntax, sequences=frozenset()):
     """Every element of a data set, in order; see the manual in reader.pyi."""
     cdef const uint8_t* p = &data[0] if data.shape[0] else NULL
     cdef size_t total = data.shape[0], pos = start
@@ -369,7 +369,7 @@ def walk(const uint8_t[::1] data, size_t start, int syntax):
             continue
         if h.vr == UN and h.length == UNDEFINED:
             inner = content_syntax(p, pos, limits[depth], 0)
-        if h.tag == ITEM or h.length == UNDEFINED or h.vr == SQ:
+        if h.tag == ITEM or h.length == UNDEFINED or h.vr == SQ or (h.vr == 0 and h.tag in sequences):
             depth += 1
             if depth > MAX_DEPTH * 2:
                 fail(&trouble, TOO_DEEP, pos, h.tag)

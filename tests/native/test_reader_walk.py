@@ -67,6 +67,14 @@ def test_implicit_sequences_of_defined_length_are_not_entered() -> None:
     assert [row[1] for row in rows(data, IMPLICIT)] == [IMAGES, IMAGES, ITEM, MODALITY, SEQUENCE_END]
 
 
+def test_implicit_sequences_are_entered_where_their_tags_are_known() -> None:
+    data = encode([Element(IMAGES, "SQ", [[CT]]), Element(0x00081115, "SQ", [[CT]])], IMPLICIT)
+    found = walk(exact(data), 0, IMPLICIT.bits, {IMAGES})
+    assert [row[1] for row in found] == [IMAGES, ITEM, MODALITY, 0x00081115]
+    with pytest.raises(Refused, match="no item"):
+        walk(exact(data), 0, IMPLICIT.bits, {MODALITY, IMAGES})
+
+
 def test_fewer_bytes_than_a_header_at_the_end_are_left_out() -> None:
     data = encode([CT], EXPLICIT)
     for size in range(8):
