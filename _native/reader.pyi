@@ -52,12 +52,14 @@ class Survey:
     end: int
     def get(self, tag: int) -> bytes | None:
         """The raw value of a wanted attribute without leading and trailing spaces and NULs; None if it is absent."""
+    def raw(self, tag: int) -> bytes | None:
+        """The same as it stands there, for binary values; of a sequence the bytes of its items."""
 
 def survey(
     head: Buffer, total: int, start: int, syntax: int, wanted: Iterable[int], last: int = 0xFFFFFFFF
 ) -> Survey:
     """Walks the top level from `start` (bits of `syntax`: 1 explicit VR, 2 big endian) to the body or to the first tag above
-    `last`, and keeps the values of at most 32 `wanted` tags. Raises `NeedMore` or `Refused`; ValueError for too many tags."""
+    `last`, and keeps the values of at most 64 `wanted` tags. Raises `NeedMore` or `Refused`; ValueError for too many tags."""
 
 def fragments(window: Buffer, base: int, pos: int, total: int, syntax: int) -> tuple[int, bool]:
     """Hops over items of encapsulated PixelData (PS3.5 A.4). `window` holds the object's bytes from offset `base`; `pos` is the
@@ -65,7 +67,7 @@ def fragments(window: Buffer, base: int, pos: int, total: int, syntax: int) -> t
     True). Raises `Refused`: `item-expected`, `truncated`."""
 
 def walk(
-    data: Buffer, start: int, syntax: int, sequences: Container[int] = frozenset()
+    data: Buffer, start: int, syntax: int, sequences: Container[int] = ...
 ) -> list[tuple[int, int, str, int, int, int]]:
     """Every element, item and delimiter as (offset, tag, VR or "", length or -1, depth, offset of the value). Implicit VR
     sequences of defined length are entered only if `sequences` names their tag, since no VR tells them. Fewer than 8 bytes

@@ -237,6 +237,11 @@ cdef class Survey:
 
     def get(self, uint32_t tag):
         """The value's bytes without padding, or None."""
+        value = self.values.get(tag)
+        return None if value is None else value.strip(b" \0")
+
+    def raw(self, uint32_t tag):
+        """The value's bytes as they stand there, or None."""
         return self.values.get(tag)
 
 
@@ -288,9 +293,7 @@ def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, want
             if tags[i] == h.tag:
                 if pos + h.length > avail:
                     raise NeedMore(pos + h.length)
-                n = h.length
-                value = trim(p + pos, &n)
-                found.values[h.tag] = PyBytes_FromStringAndSize(<const char*>value, n)
+                found.values[h.tag] = PyBytes_FromStringAndSize(<const char*>(p + pos), h.length)
                 break
         pos += h.length
     found.end = pos
