@@ -10,6 +10,8 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from pydicom.sr._snomed_dict import mapping as retired_snomed
+
 EDITION = "2026c"
 DOCBOOK = "{http://docbook.org/ns/docbook}"
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
@@ -79,7 +81,12 @@ def content_items(standard: Path) -> dict[str, object]:
         if row[BASIC] not in CODES:
             raise ValueError(f"{row['Code Value']}: not a code: {row[BASIC]}")
         options = {name: row[column] for column, name in OPTIONS.items() if row.get(column)}
-        rows.append(
-            [row["Coding Scheme Designator"], row["Code Value"], row["Value Type"], row[BASIC], options]
-        )
+        scheme, code = row["Coding Scheme Designator"], row["Code Value"]
+        rows.append([scheme, code, row["Value Type"], row[BASIC], options])
+        if scheme == "SCT":
+            # E.3.4: the codes that SNOMED had before go on being sent, under three designators.
+            old = retired_snomed["SCT"][code]
+            rows.extend(
+                [before, old, row["Value Type"], row[BASIC], options] for before in ("SRT", "SNM3", "99SDM")
+            )
     return {"edition": EDITION, "table": "PS3.15 E.3.4-1", "rows": rows}

@@ -21,6 +21,7 @@ from engine.errors import ConfigError
 from engine.profile import iod_types
 from engine.profile.actions import CODES
 from engine.profile.constants import Constants
+from engine.profile.content_items import PUBLIC_SCHEMES, concept_rules
 from engine.profile.decide import Decider, Decision
 from engine.profile.identifiers import identifiers
 from engine.profile.insertions import DEIDENTIFICATION_METHOD, insertions
@@ -127,6 +128,8 @@ def specify(profile: Profile, types: Mapping[int, int] | None = None) -> Program
             "unknown_private": CODES[profile.unknown.private],
         },
         identifiers=identifiers() if profile.is_basic else [],
+        public_schemes=[scheme.encode() for scheme in PUBLIC_SCHEMES],
+        concepts=concept_rules(profile),
     )
 
 
@@ -185,6 +188,8 @@ def _digest(spec: ProgramSpec, rules: tuple[Rule, ...]) -> str:
     plain["constants"] = [value.hex() for value in spec.constants]
     plain["insertions"] = [repr(row) for row in spec.insertions if row[0] != DEIDENTIFICATION_METHOD]
     plain["private"] = [[group, creator.decode(), *rest] for group, creator, *rest in spec.private]
+    plain["public_schemes"] = [scheme.decode() for scheme in spec.public_schemes]
+    plain["concepts"] = [[scheme.decode(), code.decode(), action] for scheme, code, action in spec.concepts]
     plain["conditional"] = sorted(
         repr(replace(rule, line=0, why="")) for rule in rules if rule.when is not None
     )

@@ -25,7 +25,7 @@ INTEGRITY = (
 )
 DUMMY = "a dummy is one constant for each VR, the same for every patient; where an IOD does not require a value, none is written"
 CLEANING = (
-    "clean-text keeps words of a reviewed vocabulary and numbers with their units; clean-code keeps codes that are formed as "
+    "clean-text keeps words of a vocabulary and short numbers; clean-code keeps codes that are formed as "
     "codes and cleans their meanings; generalise-age writes 090Y for every age above 89 years; shift-date moves dates by whole "
     "days and leaves times as they are"
 )

@@ -15,6 +15,8 @@ anything. Meaning of the fields and actions for the rewriter:
 - `insertions`: (tag, VR, value) at the top level, in tag order, in place of what is there. A value is bytes,
   a list of items (each a list of (tag, VR, bytes)) for SQ, "hashed-id" or "study-id".
 - `paths`: (tags from the top level down, action, argument); stronger than every rule above.
+- `public_schemes`: coding schemes whose codes stay where codes are cleaned; `concepts`: (scheme, code, action) for
+  content items with that concept name.
 - `flags`: "unknown_standard", "unknown_private": action codes for what no rule covers.
 - `identifiers`: tags whose values name the patient; the leak scan looks for them in the output.
 """
@@ -30,6 +32,7 @@ RepeatingRule = tuple[int, int, str, int, int, int]
 PrivateRule = tuple[int, bytes, int, str, int, int]
 Item = list[tuple[int, str, bytes]]
 Insertion = tuple[int, str, "bytes | str | list[Item]"]
+ConceptRule = tuple[bytes, bytes, int]
 PathRule = tuple[tuple[int, ...], int, int]
 
 
@@ -47,6 +50,8 @@ class ProgramSpec:
     issuer: bool
     flags: Mapping[str, int]
     identifiers: list[int]
+    public_schemes: list[bytes]
+    concepts: list[ConceptRule]
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for `Program`."""
