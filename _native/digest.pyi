@@ -10,8 +10,8 @@ from collections.abc import Iterable
 def sha256(data: bytes) -> bytes:
     """The digest of `data`. Raises TypeError."""
 
-def hmac_sha256(key: bytes, message: bytes) -> bytes:
-    """The HMAC of one message. Raises TypeError."""
+def hmac_sha256(key: bytes, message: bytes, *, prefix: bytes = b"") -> bytes:
+    """The HMAC of `prefix` and `message`, one after the other. Raises TypeError."""
 
 def many(key: bytes, messages: Iterable[bytes]) -> list[bytes]:
     """The HMAC of each message, in order. The key is prepared once, and messages of up to 119 bytes are hashed two at a time.

@@ -33,8 +33,25 @@ def sha256(data not None: bytes) -> bytes:
     return out
 
 
-def hmac_sha256(key not None: bytes, message not None: bytes) -> bytes:
-    return many(key, (message,))[0]
+def hmac_sha256(key not None: bytes, message not None: bytes, *, prefix not None: bytes = b"") -> bytes:
+    cdef bytes secret = key
+    cdef bytes first = prefix
+    cdef bytes rest = message
+    cdef bytes out = blank()
+    cdef penstock_hmac_key ready
+    cdef const uint8_t *starts[2]
+    cdef size_t lengths[2]
+    cdef uint8_t *target = <uint8_t *> view(out)
+    starts[0], lengths[0] = view(first), PyBytes_GET_SIZE(first)
+    starts[1], lengths[1] = view(rest), PyBytes_GET_SIZE(rest)
+    penstock_hmac_init(&ready, view(secret), PyBytes_GET_SIZE(secret))
+    if lengths[0] + lengths[1] < WORTH_RELEASING:
+        penstock_hmac_prefixed(&ready, starts[0], lengths[0], starts[1], lengths[1], target)
+    else:
+        with nogil:
+            penstock_hmac_prefixed(&ready, starts[0], lengths[0], starts[1], lengths[1], target)
+    penstock_hmac_wipe(&ready)
+    return out
 
 
 def many(key not None: bytes, messages: object) -> list:

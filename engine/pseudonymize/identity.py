@@ -113,7 +113,7 @@ class HashSecret:
         return self._hash(b"patient-of-study\0", _identifier(uid)).hex()[:32]
 
     def _hash(self, purpose: bytes, identifier: bytes) -> bytes:
-        return digest.hmac_sha256(self._key, purpose + identifier)
+        return digest.hmac_sha256(self._key, identifier, prefix=purpose)
 
     def __repr__(self) -> str:
         return f"<HashSecret {self._key_id}>"

@@ -131,11 +131,22 @@ def test_a_key_of_any_length_is_used_as_rfc_2104_says(size: int) -> None:
     assert digest.hmac_sha256(key, b"message") == expected(key, b"message")
 
 
+@pytest.mark.usefixtures("backend")
+def test_a_prefix_counts_as_if_it_were_joined_to_the_message_wherever_the_border_lies() -> None:
+    whole = noise(260, 3)
+    for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 260):
+        wanted = expected(b"key", whole[:size])
+        for border in range(size + 1):
+            prefix, message = whole[:border], whole[border:size]
+            assert digest.hmac_sha256(b"key", message, prefix=prefix) == wanted, (size, border)
+
+
 @pytest.mark.parametrize("size", [16_383, 16_384, 1_000_003])
 @pytest.mark.usefixtures("backend")
 def test_messages_on_both_sides_of_giving_up_the_gil_are_right(size: int) -> None:
     message = noise(size)
     assert digest.sha256(message) == hashlib.sha256(message).digest()
+    assert digest.hmac_sha256(b"key", message) == expected(b"key", message)
     assert digest.many(b"key", [message, b"", message]) == [
         expected(b"key", message),
         expected(b"key", b""),
@@ -177,6 +188,8 @@ def test_a_key_or_a_single_message_that_is_not_bytes_is_a_type_error(wrong: Any)
         digest.hmac_sha256(wrong, b"message")
     with pytest.raises(TypeError):
         digest.hmac_sha256(b"key", wrong)
+    with pytest.raises(TypeError):
+        digest.hmac_sha256(b"key", b"message", prefix=wrong)
     with pytest.raises(TypeError):
         digest.sha256(wrong)
 
