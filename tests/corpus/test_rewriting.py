@@ -1,0 +1,148 @@
+"""Every real file is rewritten into one that pydicom and DCMTK read without new complaints and whose pixels are
+the same bytes, or it stands, with its reason, on the reviewed list of refusals."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from blake3 import blake3
+
+from engine.batch import Report, Request, run
+from engine.profile import compiled
+from engine.pseudonymize.identity import HashSecret
+from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.rewrite import Pseudonymizer
+from tests.support import complaints
+
+pytestmark = pytest.mark.corpus
+
+REFUSALS = Path(__file__).with_name("refusals.json")
+NOT_OBJECTS = {"README.md": "not-dicom", "INDEX.csv": "not-dicom"}
+BROKEN = ("parse_stop", "past_end", "past end", "truncated")
+
+
+class Recording(Pseudonymizer):
+    """The real one; it also writes down which input became which bytes, which a run forgets on purpose."""
+
+    log = -1
+
+    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+        made = super().plan(fd, size, pass_key)
+        digest = blake3(made.head)
+        for offset, length in made.spans:
+            digest.update(os.pread(fd, length, offset))
+        digest.update(made.tail)
+        source = os.readlink(f"/proc/self/fd/{fd}")
+        os.write(self.log, f"{digest.hexdigest()} {source}\n".encode())
+        return made
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """One run over the whole corpus. `output_of`: input → its output; several inputs may have one."""
+
+    report: Report
+    refused: dict[str, str]
+    output_of: dict[Path, Path]
+    outputs: list[Path]
+
+
+@pytest.fixture(scope="module")
+def rewritten(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Rewritten:
+    folder = tmp_path_factory.mktemp("corpus")
+    log = folder / "log"
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    request = Request(
+        source=corpus,
+        out=folder / "out",
+        profile=compiled("default"),
+        secret=HashSecret(bytes(range(32))),
+        workers=2,
+        keep_same_uid=True,
+    )
+    report = run(request, make=type("Logged", (Recording,), {"log": descriptor}))
+    os.close(descriptor)
+    outputs = sorted(request.out.rglob("*.dcm"))
+    by_digest = {blake3(path.read_bytes()).hexdigest(): path for path in outputs}
+    output_of = {}
+    for line in log.read_text(encoding="utf-8").splitlines():
+        digest, source = line.split(" ", 1)
+        if digest in by_digest:
+            output_of[Path(source)] = by_digest[digest]
+    told = orjson.loads((request.out / "quarantine.json").read_bytes())
+    refused = {entry["path"]: entry["code"] for entry in told["refused"]}
+    return Rewritten(report, refused, output_of, outputs)
+
+
+def test_the_refused_files_are_those_of_the_reviewed_list(rewritten: Rewritten) -> None:
+    reviewed = orjson.loads(REFUSALS.read_bytes())
+    assert rewritten.refused == reviewed | NOT_OBJECTS
+
+
+def test_a_whole_file_that_pydicom_reads_without_force_is_not_on_the_list(corpus: Path) -> None:
+    reviewed = orjson.loads(REFUSALS.read_bytes())
+    with (corpus / "INDEX.csv").open(encoding="utf-8", newline="") as file:
+        rows = {f"{row['repo']}/{row['path']}": row for row in csv.DictReader(file)}
+    for path, code in reviewed.items():
+        row = rows[path]
+        whole = row["readable_noforce"] == "1" and not any(word in row["odd"] for word in BROKEN)
+        assert not whole or code == "dicomdir", path
+
+
+def test_every_other_file_has_an_output_with_the_planned_bytes(corpus: Path, rewritten: Rewritten) -> None:
+    inputs = {Path(folder) / name for folder, _, names in os.walk(corpus) for name in names}
+    missing = [
+        path
+        for path in inputs - set(rewritten.output_of)
+        if str(path.relative_to(corpus)) not in rewritten.refused
+    ]
+    assert missing == []
+    assert set(rewritten.outputs) == set(rewritten.output_of.values())
+    assert rewritten.report.written == len(rewritten.outputs)
+    assert rewritten.report.files == len(inputs)
+    assert rewritten.report.finished
+
+
+def _read(pair: tuple[Path, Path]) -> tuple[Path, frozenset[str], bool]:
+    """What pydicom newly complains about in an output, and whether the pixels are the same bytes."""
+    source, output = pair
+    said = complaints.of_pydicom(output)
+    if said:
+        said -= complaints.of_pydicom(source, force=True)
+    return source, said, complaints.same_pixels(source, output)
+
+
+@pytest.fixture(scope="module")
+def read_by_pydicom(rewritten: Rewritten) -> list[tuple[Path, frozenset[str], bool]]:
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map(_read, sorted(rewritten.output_of.items()), chunksize=16)
+
+
+def test_pydicom_reads_every_output_without_new_complaints(
+    read_by_pydicom: list[tuple[Path, frozenset[str], bool]],
+) -> None:
+    assert {source: said for source, said, _ in read_by_pydicom if said} == {}
+
+
+def test_pixel_data_is_the_same_bytes(read_by_pydicom: list[tuple[Path, frozenset[str], bool]]) -> None:
+    assert [source for source, _, same in read_by_pydicom if not same] == []
+
+
+def test_dcmdump_reads_every_output_without_new_complaints(rewritten: Rewritten) -> None:
+    if not complaints.have_dcmdump():
+        pytest.skip("no dcmdump (Debian's dcmtk) here")
+    said = {path: words for path, words in complaints.dcmdump(rewritten.outputs).items() if words}
+    inputs = [source for source, output in rewritten.output_of.items() if output in said]
+    before = complaints.dcmdump(inputs)
+    new: dict[str, frozenset[str]] = {}
+    for source in inputs:
+        words = said[rewritten.output_of[source]] - before[source]
+        if words:
+            new[str(source)] = words
+    assert new == {}
