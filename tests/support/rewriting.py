@@ -14,7 +14,7 @@ from engine._native.reader import Refused
 from engine._native.rewriter import Plan, Rewriter
 
 from engine.dicom import dictionary
-from tests.support.datasets import Element, Syntax, encode
+from tests.support.datasets import NUMBER_BYTES, VRS, Element, Syntax, encode, even
 from tests.support.outcomes import outcome
 
 if TYPE_CHECKING:
@@ -116,3 +116,52 @@ def new_uid(old: bytes, key: bytes = PASS_KEY) -> bytes:
 def private(group: int, creator: bytes, elements: Mapping[int, tuple[str, str]]) -> Sequence[tuple[Any, ...]]:
     """Rows of the safe private list: {low byte: (VR, action)}."""
     return [(group, creator, low, vr, ACTIONS[action], 0) for low, (vr, action) in elements.items()]
+
+
+# ---- one attribute of each VR ---------------------------------------------------------------------------------------------
+
+NULPADDED = frozenset({"UI", "OB", "OD", "OF", "OL", "OV", "OW", "UN", *NUMBER_BYTES})
+PLAIN_VRS = tuple(vr for vr in VRS if vr not in ("SQ", "UN"))
+VALUES = {
+    "AS": b"094Y",
+    "CS": b"SMITH",
+    "DA": b"20200229\\19991231",
+    "DS": b"1.5\\-2E+3 ",
+    "DT": b"20200229235959.5+0100 ",
+    "IS": b"12\\-3",
+    "TM": b"235959.123",
+    "UI": b"1.2.840.99.1\\1.2.3",
+}
+
+
+@cache
+def tag_of(vr: str) -> int:
+    """A standard attribute of that VR, none of those that the rewriter itself looks at."""
+    found = (a.tag for a in dictionary.attributes().values() if a.vr == vr and a.tag >> 16 not in (2, 0x7FE0))
+    return next(tag for tag in found if tag >> 16 > 8)
+
+
+def sample(vr: str) -> Element:
+    value = VALUES.get(vr) or (bytes(range(1, 17)) if vr in NULPADDED else b"Smith^John, *1970")
+    return Element(tag_of(vr), vr, value)
+
+
+def constant(vr: str) -> bytes:
+    """A dummy of odd length, or two numbers whose bytes differ."""
+    if vr in NUMBER_BYTES:
+        return bytes(range(65, 65 + 2 * NUMBER_BYTES[vr]))
+    return b"\1\2\3" if vr in NULPADDED else b"DUMMY"
+
+
+@cache
+def program_of(action: str) -> Program:
+    rules = {tag_of(vr): action for vr in PLAIN_VRS}
+    return program(
+        rules,
+        {tag_of(vr): constant(vr) for vr in PLAIN_VRS},
+        flags={"unknown_private": ACTIONS["keep"]},
+    )
+
+
+def padded(vr: str, value: bytes) -> bytes:
+    return even(value, b"\0" if vr in NULPADDED else b" ")
