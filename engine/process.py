@@ -12,6 +12,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def die_with_parent(parent: int) -> None:
@@ -43,6 +44,34 @@ def resident_bytes(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return pages * resource.getpagesize()
+
+
+class StopRequest:
+    """SIGTERM and SIGINT as something that a selector can wait for: `fileno` gets readable, `made` gets true."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.made = False
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, self._make) for number in _ENDING}
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def acknowledge(self) -> None:
+        """Makes `fileno` quiet again."""
+        os.read(self._reader, 4096)
+
+    def close(self) -> None:
+        """Gives the signals back to whoever had them before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def _make(self, *_: object) -> None:
+        self.made = True
 
 
 def _prctl(option: int, value: int) -> None:

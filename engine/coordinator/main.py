@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import time
 from dataclasses import replace
 from typing import Final
@@ -21,7 +20,7 @@ from engine.coordinator.recovery import recover
 from engine.coordinator.shell import Shell, Treatment
 from engine.coordinator.worker import starter
 from engine.metrics.meter import Meter
-from engine.process import resident_bytes
+from engine.process import StopRequest, resident_bytes
 from engine.profile import CompiledProfile, compile_profile, load
 from engine.spool import associations, passfile
 from engine.spool.budget import Budget
@@ -36,7 +35,7 @@ MOST_UNRESOLVED: Final = (
 LONGEST_SCAN_PERIOD: Final = 5.0
 LEDGER_SECONDS: Final = 0.5
 LEDGER_ROWS: Final = 512
-CHORES_SECONDS: Final = 5.0
+CHORES_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
 
 
@@ -48,6 +47,7 @@ def run(config: GatewayConfig) -> int:
     spool = Spool.open(config.spool.path)
     profile = _profile(config)
     with selectors.DefaultSelector() as selector, Ledger.open(spool.ledger) as ledger:
+        asked = StopRequest()
         inbox = HintInbox(spool.run, "coordinator")
         pool = LocalPool(config.pool.workers, starter(config, spool, profile), selector)
         try:
@@ -64,12 +64,13 @@ def run(config: GatewayConfig) -> int:
                 treatment=Treatment(f"{VERSION}/{profile.digest}", key_id),
             )
             with HintOutbox(spool.run, "uploader") as uploader:
-                loop = Loop(shell, pool, selector, inbox, uploader, config.passes.quiet_seconds)
+                loop = Loop(shell, pool, selector, inbox, uploader, asked, config.passes.quiet_seconds)
                 recover(shell, time.monotonic())
                 loop.run()
         finally:
             pool.close()
             inbox.close()
+            asked.close()
     return 0
 
 
@@ -83,6 +84,7 @@ class Loop:
         selector: selectors.BaseSelector,
         inbox: HintInbox,
         uploader: HintOutbox,
+        asked: StopRequest,
         quiet: float,
     ) -> None:
         self._shell = shell
@@ -90,33 +92,24 @@ class Loop:
         self._selector = selector
         self._inbox = inbox
         self._uploader = uploader
+        self._asked = asked
         self._period = min(1.0, quiet / 4)
         self._next_scan = 0.0
         self._next_flush = 0.0
         self._next_chores = 0.0
-        self._draining = False
+        self._deaths_told = 0
         self._drained_scan = False
 
     def run(self) -> None:
         self._selector.register(self._inbox, selectors.EVENT_READ, self._inbox)
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._selector.register(wake_read, selectors.EVENT_READ, None)
-        before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            while not (self._draining and self._is_drained()):
-                self._turn(wake_read)
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            self._selector.unregister(self._inbox)
-            self._selector.unregister(wake_read)
-            os.close(wake_read)
-            os.close(wake_write)
-            self._tell_uploader()
+        self._selector.register(self._asked, selectors.EVENT_READ, self._asked)
+        while not (self._asked.made and self._is_drained()):
+            self._turn()
+        self._tell_uploader()
+        self._selector.unregister(self._inbox)
+        self._selector.unregister(self._asked)
 
-    def _turn(self, wake: int) -> None:
+    def _turn(self) -> None:
         events = self._selector.select(max(self._next_scan - time.monotonic(), 0.0))
         now = time.monotonic()
         for key, _ in events:
@@ -127,7 +120,8 @@ class Loop:
                 case HintInbox():
                     self._hints(self._inbox.receive(), now)
                 case _:
-                    os.read(wake, 64)
+                    self._asked.acknowledge()
+                    self._next_scan = now
         if now >= self._next_scan:
             self._scan(now)
         self._shell.queues.wake(now)
@@ -175,7 +169,7 @@ class Loop:
         self._shell.carry_out(self._shell.custody.tick(now, complete=complete))
         took = time.monotonic() - now
         self._next_scan = now + max(self._period, min(20 * took, LONGEST_SCAN_PERIOD))
-        self._drained_scan = self._draining and complete and not fresh
+        self._drained_scan = self._asked.made and complete and not fresh
 
     def _dispatch(self) -> None:
         queues = self._shell.queues
@@ -206,11 +200,8 @@ class Loop:
         counters.unplanned.set(sum(len(known.pending) for known in custody.passes.values()))
         counters.put_off.set(queues.put_off_count)
         counters.ledger_waiting.set(self._shell.ledger.waiting)
-        counters.worker_deaths.add(self._pool.deaths - counters.worker_deaths.value)
-
-    def _stop(self, *_: object) -> None:
-        self._draining = True
-        self._next_scan = 0.0
+        counters.worker_deaths.add(self._pool.deaths - self._deaths_told)
+        self._deaths_told = self._pool.deaths
 
     def _is_drained(self) -> bool:
         """Nothing waits but what the disk refuses, and a scan after SIGTERM found nothing new."""

@@ -43,11 +43,12 @@ from engine.coordinator.messages import (
     SurveyJob,
 )
 from engine.coordinator.queues import Queues
+from engine.coordinator.work import temporary_plan
 from engine.errors import Refusal
 from engine.spool import passfile
 from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
-from engine.spool.layout import Spool
+from engine.spool.layout import Spool, remove
 from engine.spool.ledger import Ledger
 from engine.spool.passfile import Joined, Study
 from engine.spool.quarantine import quarantine
@@ -231,6 +232,8 @@ class Shell:
             result.code, result.message, hint=result.hint, offset=result.offset, tag=result.tag_number
         )
         inside = self.spool.original(result.pass_id, result.identifier)
+        if result.pass_id:
+            remove(temporary_plan(self.spool, result.pass_id, result.identifier))  # of a worker that died
         source = inside if result.pass_id else self.spool.arrival(result.identifier)
         if not self._quarantine(source, result.identifier, reason, result.pass_id):
             return False

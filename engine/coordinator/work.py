@@ -8,6 +8,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from engine import log
@@ -34,7 +35,7 @@ from engine.pseudonymize import sidecar
 from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool import passfile
 from engine.spool.killpoint import reached
-from engine.spool.layout import ORIGINAL, PLAN, Spool, fsync_folder, write_whole
+from engine.spool.layout import ORIGINAL, Spool, fsync_folder, remove, write_whole
 from engine.spool.states import State, files, observe_pass
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -126,7 +127,7 @@ class Work:
 
     def _write(self, job: PlanJob, data: bytes) -> None:
         path = self._spool.plan(job.pass_id, job.identifier)
-        temporary = path.with_name(f".{job.identifier}.{os.getpid()}")
+        temporary = temporary_plan(self._spool, job.pass_id, job.identifier)
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
@@ -193,12 +194,16 @@ def is_durable_plan(spool: Spool, pass_id: str, identifier: str) -> bool:
     return True
 
 
+def temporary_plan(spool: Spool, pass_id: str, identifier: str) -> Path:
+    """Where a plan is written before it gets its name. One worker at a time has an object."""
+    return spool.folder_of(pass_id) / "out" / f".{identifier}"
+
+
 def sweep_temporaries(spool: Spool, pass_id: str) -> None:
     """Removes what dead workers left in a pass: temporary plans."""
     for entry in (spool.folder_of(pass_id) / "out").iterdir():
-        if entry.name.startswith(".") and entry.suffix != PLAN:
-            with contextlib.suppress(FileNotFoundError):
-                entry.unlink()
+        if entry.name.startswith("."):
+            remove(entry)
 
 
 def _later(error: OSError) -> Later:
