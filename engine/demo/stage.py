@@ -71,9 +71,7 @@ def build(
     ConfigError when a file is there already.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    certificates = make_files(
-        folder / "certificates", ["localhost", HOST], institution="Klinikum Musterstadt"
-    )
+    certificates = make_files(folder / "certificates", ["localhost", HOST], institution="demo")
     HashSecret.generate().write(folder / "hash-secret")
     MasterKey.write_new(folder / "master-key")
     ports = free_port(), free_port()

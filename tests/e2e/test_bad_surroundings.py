@@ -6,7 +6,6 @@ import datetime
 import socket
 from pathlib import Path
 
-import pydicom
 import pytest
 
 from engine.demo import stage
@@ -83,7 +82,7 @@ def test_a_certificate_that_has_expired_on_the_platform_keeps_objects_in_the_spo
         path.unlink()
     files.ca.write_bytes(authority.certificate)
     authority.issue_server([HOST], not_after=YESTERDAY).write(files.server_certificate, files.server_key)
-    authority.issue_client("Klinikum Musterstadt").write(files.client_certificate, files.client_key)
+    authority.issue_client("demo").write(files.client_certificate, files.client_key)
     scene.start_platform()
     scene.start_gateway()
     sent = travel.study(tmp_path, seed=1)
@@ -106,8 +105,8 @@ def test_a_stranger_is_turned_away(tmp_path: Path) -> None:
     scene = stage.build(tmp_path / "stage", peers=[{"ae_title": "SOMEBODY_ELSE", "network": "127.0.0.0/8"}])
     try:
         scene.start_gateway()
-        ds = pydicom.dcmread(travel.study(tmp_path, seed=1)[0])
-        assert travel.by_pynetdicom(scene, [ds]) == [-1]
+        sent = travel.study(tmp_path, seed=1)
+        assert travel.by_pynetdicom(scene, sent[:1]) == [-1]
         assert left_in(scene.spool) == []
     finally:
         scene.gateway.kill()
@@ -115,6 +114,6 @@ def test_a_stranger_is_turned_away(tmp_path: Path) -> None:
 
 def test_an_unknown_called_title_is_turned_away(scene: Stage, tmp_path: Path) -> None:
     scene.start_gateway()
-    ds = pydicom.dcmread(travel.study(tmp_path, seed=1)[0])
-    assert travel.by_pynetdicom(scene, [ds], called="WRONG") == [-1]
+    sent = travel.study(tmp_path, seed=1)
+    assert travel.by_pynetdicom(scene, sent[:1], called="WRONG") == [-1]
     assert left_in(scene.spool) == []

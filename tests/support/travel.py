@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pydicom
-from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE
 
 from engine.demo import compare
 from engine.demo.reader import Reader
@@ -19,6 +17,7 @@ from engine.demo.stage import CALLED, CALLING, HOST, Stage
 from engine.dicom import sample
 
 STORESCU = "/usr/bin/storescu"  # DCMTK's; a virtual environment has pynetdicom's of the same name
+SCU = Path(__file__).with_name("scu.py")
 SMALL = sample.Shape(slices=5, size=96)
 PATIENCE = 60.0
 
@@ -42,20 +41,28 @@ def by_dcmtk(stage: Stage, paths: Sequence[Path], *options: str) -> str:
     return told.stdout + told.stderr
 
 
-def by_pynetdicom(stage: Stage, datasets: Sequence[Dataset], called: str = CALLED) -> list[int]:
-    """Sends by pynetdicom's SCU, one after the other; the status of each, -1 where the association was lost."""
-    ae = AE(ae_title=CALLING)
-    ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-    association = ae.associate(HOST, stage.gateway_port, ae_title=called)
-    if not association.is_established:
-        return [-1] * len(datasets)
-    statuses = []
-    for ds in datasets:
-        answer = association.send_c_store(ds) if association.is_established else Dataset()
-        statuses.append(int(answer.Status) if "Status" in answer else -1)
-    if association.is_established:
-        association.release()
-    return statuses
+def by_pynetdicom(
+    stage: Stage,
+    paths: Sequence[Path],
+    called: str = CALLED,
+    *,
+    when: int = 0,
+    then: Callable[[], None] | None = None,
+) -> list[int]:
+    """Sends by pynetdicom's SCU, one after the other; the status of each, -1 where the association was lost.
+
+    `then` is called once, as soon as `when` objects have their answers.
+    """
+    command = [sys.executable, str(SCU), HOST, str(stage.gateway_port), called, CALLING, *map(str, paths)]
+    found: list[int] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as scu:
+        assert scu.stdout is not None
+        for line in scu.stdout:
+            found.append(int(line))
+            if then is not None and len(found) == when:
+                then()
+    assert scu.returncode == 0
+    return found
 
 
 def wait(what: str, ready: Callable[[], bool], seconds: float = PATIENCE) -> None:
