@@ -2,7 +2,9 @@
 
 A job that was with a worker when it died is a suspect: it is tried once more, alone, in a worker that has
 nothing else. If that one dies too, the object is quarantined as `worker-died`; other kinds of job are put
-off."""
+off. SIGKILL comes from outside (a person, the kernel when memory is short), so it accuses an object only
+when it comes again and again.
+"""
 
 from __future__ import annotations
 
@@ -36,19 +38,22 @@ from engine.errors import PenstockError
 
 DEPTH: Final = 2  # batches that a worker has: one in work, one to go on with
 FAILED_STARTS: Final = 5
+MOST_KILLS: Final = 5
 JOB_SECONDS: Final = 300.0  # a batch that takes longer is a hang
 _LOG: Final = log.get("pool")
 
 
 @dataclass(slots=True)
 class Member:
-    """One worker as the coordinator knows it. `alone`: it tries a suspect and gets nothing else."""
+    """One worker as the coordinator knows it. `alone`: it tries a suspect, for the `tries`th
+    time, and gets nothing else."""
 
     pid: int
     socket: socket.socket
     batches: deque[list[AnyJob]] = field(default_factory=deque)
     ready: bool = False
     alone: bool = False
+    tries: int = 0
     since: float = 0.0
 
 
@@ -58,7 +63,7 @@ class LocalPool:
     def __init__(self, count: int, start: Start, selector: selectors.BaseSelector) -> None:
         self._start = start
         self._selector = selector
-        self._suspects: deque[AnyJob] = deque()
+        self._suspects: deque[tuple[AnyJob, int]] = deque()
         self._failed_starts = 0
         self.deaths = 0
         self.members: list[Member] = []
@@ -146,16 +151,18 @@ class LocalPool:
     def _try_suspects(self) -> None:
         for member in self.members:
             if self._suspects and member.ready and not member.batches:
+                job, member.tries = self._suspects.popleft()
                 member.alone = True
-                self._send(member, [self._suspects.popleft()])
+                self._send(member, [job])
 
     def _bury(self, member: Member) -> Iterator[tuple[AnyJob, AnyResult]]:
         self._selector.unregister(member.socket)
         member.socket.close()
         _, status = os.waitpid(member.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
         self.members.remove(member)
         self.deaths += 1
-        _LOG.error("worker-died", worker=member.pid, status=os.waitstatus_to_exitcode(status))
+        _LOG.error("worker-died", worker=member.pid, status=code)
         if not member.ready:
             self._failed_starts += 1
             if self._failed_starts >= FAILED_STARTS:
@@ -165,10 +172,12 @@ class LocalPool:
                     hint="see whether memory is short (dmesg), and set fewer pool.workers",
                 )
         for batch in member.batches:
-            if member.alone:
-                yield batch[0], _given_up(batch[0])
+            if not member.alone:
+                self._suspects.extend((job, 1) for job in batch)
+            elif code == -signal.SIGKILL and member.tries < MOST_KILLS:
+                self._suspects.append((batch[0], member.tries + 1))
             else:
-                self._suspects.extend(batch)
+                yield batch[0], _given_up(batch[0])
         self._add()
         self._try_suspects()
 

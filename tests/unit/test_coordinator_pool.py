@@ -20,7 +20,7 @@ from engine.coordinator.messages import (
     Refused,
     SurveyJob,
 )
-from engine.coordinator.pool import LocalPool, Member
+from engine.coordinator.pool import MOST_KILLS, LocalPool, Member
 from engine.coordinator.work import Work
 from engine.coordinator.worker import Start
 from engine.errors import ConfigError, PenstockError
@@ -29,15 +29,16 @@ from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool.layout import Spool, object_id
 
-POISON = object_id("f" * 16, 13)
+POISON, GREEDY = object_id("f" * 16, 13), object_id("f" * 16, 14)
+DEADLY = {POISON: signal.SIGSEGV, GREEDY: signal.SIGKILL}
 
 
 class Mortal(Work):
-    """Dies of one object, as a fault in a native core would have it; hangs on another."""
+    """Dies of one object as by a fault in a native core, of another as by the kernel when memory is short."""
 
     def do(self, job: AnyJob) -> AnyResult:
-        if isinstance(job, SurveyJob) and job.identifier == POISON:
-            os.kill(os.getpid(), signal.SIGSEGV)
+        if isinstance(job, SurveyJob) and job.identifier in DEADLY:
+            os.kill(os.getpid(), DEADLY[job.identifier])
         return super().do(job)
 
 
@@ -87,21 +88,22 @@ def test_workers_say_that_they_are_ready_and_answer_in_order(
     pool.close()
 
 
-def test_an_object_that_kills_two_workers_is_given_up_and_the_others_are_done(
-    spool: Spool, selector: selectors.BaseSelector
+@pytest.mark.parametrize(("deadly", "deaths"), [(POISON, 2), (GREEDY, 1 + MOST_KILLS)])
+def test_an_object_that_kills_workers_is_given_up_and_the_others_are_done(
+    spool: Spool, selector: selectors.BaseSelector, deadly: str, deaths: int
 ) -> None:
     pool = LocalPool(2, starter(spool), selector)
     names = [object_id("a" * 16, n) for n in range(10)]
-    jobs: list[AnyJob] = [SurveyJob(one) for one in [*names[:5], POISON, *names[5:]]]
+    jobs: list[AnyJob] = [SurveyJob(one) for one in [*names[:5], deadly, *names[5:]]]
     answers = {
         job.identifier: result
         for job, result in drive(pool, selector, jobs, lambda: True)
         if isinstance(job, SurveyJob)
     }
-    poisoned = answers.pop(POISON)
+    poisoned = answers.pop(deadly)
     assert isinstance(poisoned, Refused) and poisoned.code == "worker-died"
     assert answers == {one: Gone(one, "") for one in names}
-    assert pool.deaths == 2 and len(pool.members) == 2
+    assert pool.deaths == deaths and len(pool.members) == 2
     pool.close()
 
 
