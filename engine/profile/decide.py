@@ -108,7 +108,8 @@ class Decider:
     def _by_row(self, row: Row, attribute: Attribute) -> Decision:
         where = "overlay" if row.overlay else "Table E.1-1"
         chosen = {name: code for name, code in row.options.items() if name in self._options}
-        if chosen:
+        # Bitmaps and curves cannot be cleaned without a human eye, and their labels mean nothing without them.
+        if chosen and attribute.tag >> 24 not in (0x50, 0x60):
             # Where one option keeps and another cleans, what is cleaned holds less.
             code = "C" if "C" in chosen.values() else "K"
             names = ", ".join(name for name, its in chosen.items() if its == code)
