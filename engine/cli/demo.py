@@ -30,11 +30,14 @@ def command(slices: int, as_json: bool) -> int:
     from engine.dicom.sample import Shape
 
     console = Console(quiet=as_json, highlight=False)
+
+    def tell(step: str) -> None:
+        console.print(f"[dim]·[/dim] {step}")
+
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
         try:
-            story = play(
-                Path(folder), Shape(slices=slices), lambda step: console.print(f"[dim]·[/dim] {step}")
-            )
+            with console.status("working"):
+                story = play(Path(folder), Shape(slices=slices), tell)
         except PartError as failed:
             for line in failed.tail:
                 click.echo(f"  {failed.part}: {visible(line)}", err=True)

@@ -11,7 +11,7 @@ import pydicom
 from blake3 import blake3
 from pydicom.dataset import Dataset
 
-from engine.dicom.sample import PRIVATE_CREATOR, identities
+from engine.dicom.sample import identities
 
 ABSENT = "—"
 SHOWN = (
@@ -23,7 +23,7 @@ SHOWN = (
     "SOPInstanceUID",
     "StudyDate",
     "InstitutionName",
-    "ReferringPhysicianName",
+    "OperatorsName",
     "DeviceSerialNumber",
     "Modality",
     "PatientIdentityRemoved",
@@ -122,9 +122,9 @@ def _referenced(ds: Dataset) -> str:
 
 def _private(ds: Dataset) -> str:
     count = sum(1 for element in ds.iterall() if element.tag.is_private)
-    named = f", one a name ({PRIVATE_CREATOR})" if (0x0011, 0x1001) in ds else ""
+    named = ", one of them a name" if (0x0011, 0x1001) in ds else ""
     return f"{count}{named}" if count else ABSENT
 
 
 def _pixels(ds: Dataset) -> str:
-    return blake3(ds.PixelData).hexdigest()[:32]
+    return blake3(ds.PixelData).hexdigest()[:24]

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from engine.demo.show import Story
 
+WIDEST = 25  # characters: three columns in a terminal of 80
+
 
 def show(story: Story, console: Console) -> None:
     """Prints what was before and after, what was checked, where it lies, and how long it took."""
@@ -21,13 +23,16 @@ def _attributes(story: Story) -> RenderableType:
     table.add_column("as the PACS sent it", style="red", overflow="fold")
     table.add_column("as the platform has it", style="green", overflow="fold")
     for line in story.lines:
-        same = line.before == line.after
-        table.add_row(
-            line.name,
-            Text(line.before, style="dim" if same else ""),
-            Text(line.after, style="dim" if same else ""),
-        )
+        style = "dim" if line.before == line.after else ""
+        table.add_row(line.name, Text(shorten(line.before), style), Text(shorten(line.after), style))
     return table
+
+
+def shorten(value: str) -> str:
+    """A long UID or digest without its middle, so that a line stays a line; `--json` has all of it."""
+    if len(value) <= WIDEST or " " in value:
+        return value
+    return f"{value[: WIDEST - 14]}…{value[-13:]}"
 
 
 def _checks(story: Story) -> RenderableType:
@@ -40,16 +45,15 @@ def _mark(holds: bool) -> tuple[str, str]:
 
 
 def _where(story: Story) -> RenderableType:
-    megabytes = story.size / 1e6
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
-    grid.add_row("hashed ID", f"{story.hashed_id}  (what `penstock hash` gives for the Patient ID)")
-    grid.add_row("found there as", f"GET {story.listing}")
+    grid.add_row("hashed ID", f"{story.hashed_id}, as `penstock hash` gives it")
+    grid.add_row("found by", f"GET {story.listing}")
     grid.add_row("study", f"{story.study_instance_uid}, {story.stored} objects")
     grid.add_row(
-        "time",
-        f"{story.acknowledged:.2f} s until acknowledged, {story.arrived:.2f} s until on the platform: "
-        f"{story.objects / story.arrived:.0f} objects/s, {megabytes / story.arrived:.0f} MB/s",
+        "time", f"{story.acknowledged:.2f} s until acknowledged, {story.arrived:.2f} s until on the platform"
     )
+    rate, speed = story.objects / story.arrived, story.size / story.arrived / 1e6
+    grid.add_row("rate", f"{rate:.0f} objects/s, {speed:.0f} MB/s, everything on this machine")
     return grid

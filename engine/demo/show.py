@@ -99,7 +99,7 @@ def _watch(scene: Stage, paths: list[Path], size: int, tell: Tell) -> Story:
         found = compare.pairs(paths, (reader.object(uid, str(i["sop_instance_uid"])) for i in instances))
     tell("read back from the platform and compared")
     left = _emptied(scene)
-    tell("pass sealed: its key is destroyed, nobody can link the new UIDs to the old ones")
+    tell("pass sealed: its key is destroyed, and no UID can be traced back")
     checks = compare.checks(found, len(paths), hashed_id)
     checks.append(compare.Check("the spool is empty again", left == 0))
     return Story(
@@ -109,7 +109,7 @@ def _watch(scene: Stage, paths: list[Path], size: int, tell: Tell) -> Story:
         checks=checks,
         hashed_id=hashed_id,
         study_instance_uid=uid,
-        listing=f"{scene.platform_url}/penstock/v1/studies?hashed_id={hashed_id}",
+        listing=f"/penstock/v1/studies?hashed_id={hashed_id}",
         stored=len(instances),
         spool_left=left,
         acknowledged=acknowledged,

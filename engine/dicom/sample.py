@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from engine.dicom.phantom import INTERCEPT, Chest, Pixels
 # pydicom's root for made-up data; what follows it is derived from the seed.
 UID_ROOT = "1.2.826.0.1.3680043.8.498."
 NAMES = (
-    "Mustermann^Änne^Fiktiva^Dr.",
+    "Mustermann^Änne^Fiktiva",
     "Beispiel^Jörg^Erfunden",
     "Fictif^Hélène^Zoé",
     "Ejemplo^Íñigo^Inventado",
@@ -64,7 +65,9 @@ def write(folder: Path, seed: int = 1, shape: Shape | None = None) -> list[Path]
     paths = []
     for ds in study(seed, shape):
         path = folder / f"S{ds.SeriesNumber:02d}I{ds.InstanceNumber:04d}.dcm"
-        ds.save_as(path, enforce_file_format=True)
+        encoded = BytesIO()
+        ds.save_as(encoded, enforce_file_format=True)
+        path.write_bytes(encoded.getvalue())  # pydicom hides which error it was when the disk is full
         paths.append(path)
     return paths
 

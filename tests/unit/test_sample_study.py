@@ -51,7 +51,7 @@ def test_it_can_be_written_implicitly(tmp_path: Path) -> None:
 def test_identities_are_found_at_every_depth_and_what_is_common_is_not() -> None:
     ds = list(study(1, SMALL))[1]
     found = identities(ds)
-    assert {"Mustermann", "Mustermann^Änne^Fiktiva^Dr.", ds.PatientID, ds.AccessionNumber} <= found
+    assert {"Mustermann", "Mustermann^Änne^Fiktiva", ds.PatientID, ds.AccessionNumber} <= found
     assert {"OLD-000001", "RP-880001", "19470812", f"ROOM 3 / {ds.PatientID}"} <= found
     assert ds.StudyInstanceUID in found and ds.ReferencedImageSequence[0].ReferencedSOPInstanceUID in found
     assert ds.SOPClassUID not in found and "CT" not in found and "HELICAL MODE" not in found
