@@ -237,3 +237,56 @@ def test_identities_become_keyed_hashes_at_the_top_and_nothing_of_them_is_left(e
     assert not nested.StudyID
     for tag in IDENTITY:
         assert mark_of(tag).encode() not in found.content
+
+
+# --- compound codes by IOD -------------------------------------------------------------------------------------------
+
+CLASSES = {
+    "CT": "1.2.840.10008.5.1.4.1.1.2",
+    "enhanced CT": "1.2.840.10008.5.1.4.1.1.2.1",
+    "PET": "1.2.840.10008.5.1.4.1.1.128",
+    "segmentation": "1.2.840.10008.5.1.4.1.1.66.4",
+    "presentation state": "1.2.840.10008.5.1.4.1.1.11.1",
+    "RT plan": "1.2.840.10008.5.1.4.1.1.481.5",
+    "RT structure set": "1.2.840.10008.5.1.4.1.1.481.3",
+    "RT treatment record": "1.2.840.10008.5.1.4.1.1.481.4",
+    "ECG": "1.2.840.10008.5.1.4.1.1.9.1.1",
+    "enhanced SR": "1.2.840.10008.5.1.4.1.1.88.22",
+}
+COMPOUND = [case for case in CASES if "/" in case.code and not case.option and case.tag not in IDENTITY]
+
+
+def _types(sop_class: str) -> dict[int, int]:
+    data = json.loads((files("engine.profile") / "data" / "iod_types.json").read_text())
+    digits = next(types for types, classes in data["classes"] if sop_class in classes)
+    return {tag: int(digit) for tag, digit in zip(data["attributes"], digits, strict=True)}
+
+
+@cache
+def _of_class(name: str) -> Outcome:
+    with TemporaryDirectory() as folder:
+        source = made.build({(case.tag, case.vr) for case in COMPOUND}, made.EXPLICIT, CLASSES[name].encode())
+        return made.rewrite(_profile(""), source, Path(folder))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("case", COMPOUND, ids=str)
+def test_the_iod_decides_which_part_of_a_compound_code_holds(case: Case, name: str) -> None:
+    found = _of_class(name)
+    wanted = _types(CLASSES[name])[case.tag]
+    allowed = case.code.split("/")
+    if case.code == "X/Z/U*":
+        expected = "recursed"
+    else:
+        # Not required: the least that the code allows. Required: a value. May be empty: empty, or a value if that is
+        # all.
+        order = {0: "XZD", 1: "ZD", 2: "DZ"}[wanted]
+        part = next((p for p in order if p in allowed), allowed[-1])
+        expected = {"X": "removed", "Z": "empty", "D": "scrubbed" if case.vr == "SQ" else "dummy"}[part]
+    _check(case, TOP, expected, found.pydicom[TOP], found.dcmdump.get(TOP))
+    _check(case, made.NESTED, _expected(case), found.pydicom[made.NESTED], found.dcmdump.get(made.NESTED))
+
+
+def test_every_part_of_a_compound_code_is_called_for_by_some_iod() -> None:
+    called = {_types(uid)[case.tag] for uid in CLASSES.values() for case in COMPOUND}
+    assert called == {0, 1, 2}
