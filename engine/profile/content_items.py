@@ -45,6 +45,8 @@ def action_of(value_type: str, code: str, options: Mapping[str, str], chosen: fr
         if code == "X":
             return "remove"
         return None if value_type in _BY_TAG else "scrub"
+    if value_type == "UIDREF" and codes == {"K"}:
+        return "keep"
     if value_type in _BY_TAG:
         return None
     return "clean-text" if "C" in codes else "keep"
