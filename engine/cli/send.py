@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import orjson
 
-from engine.errors import TransportError
+from engine.cli.output import json_option, print_json, visible
 from engine.sender.association import Target
 from engine.sender.load import Load, Progress, run
 from engine.sender.report import render
@@ -18,7 +17,7 @@ from engine.sender.report import render
 SHOWN = 20
 
 
-@click.command("send", epilog="Exit: 0 all stored, 1 some not (each is named), 2 nothing could be sent.")
+@click.command("send", epilog="Exit codes: 0 all stored, 1 not all (each is named), 2 usage.")
 @click.argument("host")
 @click.argument("port", type=click.IntRange(1, 65535))
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -50,7 +49,7 @@ SHOWN = 20
     type=click.FloatRange(0.1),
     help="Seconds to wait for the peer.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
+@json_option
 def command(
     host: str,
     port: int,
@@ -62,7 +61,7 @@ def command(
     window: int,
     timeout: float,
     as_json: bool,
-) -> None:
+) -> int:
     """Send DICOM files, or folders of them, by C-STORE, and measure it.
 
     Objects go out as they are: in their own transfer syntax, unread. The report has rates, latencies (from
@@ -79,21 +78,15 @@ def command(
                 "an AE title has 1 to 16 printable ASCII characters and no backslash", param_hint=name
             )
     load = Load(Target(host, port, called, calling, timeout), paths, associations, clones, window)
-    try:
-        with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
-            told = run(load, progress)
-    except TransportError as error:
-        if as_json:
-            sys.stdout.write(orjson.dumps({"error": error.describe()}).decode() + "\n")
-        click.echo(f"penstock send: {error}", err=True)
-        sys.exit(2)
+    with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+        told = run(load, progress)
     refused = told["refused"]
     if as_json:
-        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(told)
     else:
         click.echo(render(told))
         _name_refused(refused)
-    sys.exit(1 if refused else 0)
+    return 1 if refused else 0
 
 
 def _name_refused(refused: object) -> None:
@@ -101,7 +94,7 @@ def _name_refused(refused: object) -> None:
     if entries:
         click.echo(f"{len(entries)} not stored:", err=True)
     for entry in entries[:SHOWN]:
-        click.echo(f"  {entry['path'] or 'association'}: {entry['reason']}", err=True)
+        click.echo(visible(f"  {entry['path'] or 'association'}: {entry['reason']}"), err=True)
     if len(entries) > SHOWN:
         click.echo(f"  and {len(entries) - SHOWN} more; --json names them all", err=True)
 

@@ -51,6 +51,7 @@ class Association(asyncio.BufferedProtocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Sta2: the peer has ARTIM's time for its A-ASSOCIATE-RQ."""
         services = self._services
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
         if services.draining or len(services.connections) >= services.limits.connections:
@@ -65,6 +66,7 @@ class Association(asyncio.BufferedProtocol):
         return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Takes everything that was read: the buffer is the next association's after this."""
         if self._over():
             return
         stream = self._stream

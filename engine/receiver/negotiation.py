@@ -41,6 +41,8 @@ _UID = re.compile(r"[0-9.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Context:
+    """What a presentation context ID stands for on this association."""
+
     abstract_syntax: str
     transfer_syntax: str
 
@@ -69,6 +71,7 @@ def is_stored(sop_class: str) -> bool:
 
 
 def application_context_is_dicom(request: A_ASSOCIATE_RQ) -> bool:
+    """False for a peer that speaks another application's language (PS3.7 annex A)."""
     return str(request.application_context_name) == DICOM_APPLICATION
 
 

@@ -142,8 +142,8 @@ class Store:
         self.abandon()
 
 
-class Unwanted:
-    """An operation that we do not have, whose data set is dropped; `finish` sends the answer."""
+class Immediate:
+    """An operation whose answer is known at once: C-ECHO, and what we do not have. A data set is dropped."""
 
     __slots__ = ("_finish",)
 

@@ -9,7 +9,7 @@ from engine import log
 from engine._native.upper_layer import Command, decode_command
 from engine.receiver import replies
 from engine.receiver.negotiation import VERIFICATION, Context, Negotiated
-from engine.receiver.objects import Store, Unwanted
+from engine.receiver.objects import Store, Immediate
 from engine.receiver.replies import Refused
 from engine.receiver.services import Services
 from engine.spool.layout import object_id
@@ -40,7 +40,7 @@ class Operations:
         self._agreed = agreed
         self._send = send
         self._answered = answered
-        self._current: Store | Unwanted | None = None
+        self._current: Store | Immediate | None = None
         self._sequence = 0
         self.due = 0
         self.stored = 0
@@ -84,7 +84,7 @@ class Operations:
         limits = self._services.limits
         return self._current is not None and self._current.crawls(now, limits.idle, limits.slowest)
 
-    def _operation(self, command: Command, context_id: int, context: Context) -> Store | Unwanted:
+    def _operation(self, command: Command, context_id: int, context: Context) -> Store | Immediate:
         if command.field == replies.C_STORE_RQ and context.abstract_syntax != VERIFICATION:
             name = object_id(self._identifier, self._sequence)
             self._sequence += 1
@@ -94,7 +94,7 @@ class Operations:
             reply = replies.echo_response(context_id, command.message_id, context.abstract_syntax, length)
         else:
             reply = replies.unrecognized(context_id, command.message_id, command.field, length)
-        return Unwanted(lambda: self._answer(reply))
+        return Immediate(lambda: self._answer(reply))
 
     def _end(self) -> None:
         operation, self._current = self._current, None

@@ -85,6 +85,7 @@ def store_response(operation: Operation, refused: Refused | None, max_length: in
 
 
 def echo_response(context_id: int, message_id: int, sop_class: str, max_length: int) -> bytes:
+    """C-ECHO-RSP (PS3.7 section 9.3.5.2)."""
     elements = (
         (0x0002, sop_class),
         (0x0100, C_ECHO_RQ | RESPONSE),

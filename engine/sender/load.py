@@ -32,6 +32,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """One object to send, or its clone with this number."""
+
     source: SourceObject
     clone: int | None
 
