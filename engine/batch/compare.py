@@ -6,7 +6,7 @@ import enum
 import os
 from collections.abc import Iterator
 
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ZEROS, ObjectPlan
 
 PIECE = 1 << 20  # bytes read at a time
 BLOCK = 4096  # a file system loses whole blocks
@@ -30,7 +30,7 @@ def compare(plan: ObjectPlan, source: int, existing: int) -> Likeness:
         return Likeness.OTHER
     verdict = Likeness.SAME if size == plan.size else Likeness.TORN
     at = 0
-    for planned in _pieces(plan, source):
+    for planned in pieces(plan, source):
         if at >= size:
             break
         there = os.pread(existing, len(planned), at)
@@ -42,16 +42,16 @@ def compare(plan: ObjectPlan, source: int, existing: int) -> Likeness:
     return verdict
 
 
-def _pieces(plan: ObjectPlan, source: int) -> Iterator[bytes]:
+def pieces(plan: ObjectPlan, source: int) -> Iterator[bytes]:
+    """The bytes that `plan` would write, at most 1 MiB at a time; they end early if the source does."""
     yield from _cut(plan.head)
     for offset, length in plan.spans:
-        end = offset + length
-        while offset < end:
-            piece = os.pread(source, min(PIECE, end - offset), offset)
-            if not piece:
-                return
+        for at in range(0, length, PIECE):
+            count = min(PIECE, length - at)
+            piece = bytes(count) if offset == ZEROS else os.pread(source, count, offset + at)
             yield piece
-            offset += len(piece)
+            if len(piece) < count:
+                return
     yield from _cut(plan.tail)
 
 

@@ -8,10 +8,10 @@ import hmac
 import mmap
 import os
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.batch.compare import pieces
 from engine.batch.journal import Done, tag_of
 from engine.batch.outputs import Outputs, Put
 from engine.errors import Refusal, SpoolError
@@ -188,7 +188,7 @@ class Worker:
             raise Refusal("changed-while-read", error.message, retryable=True) from error
         except OSError as error:
             if error.errno not in FULL:
-                _read_through(source, plan.spans)
+                _read_through(plan, source)
             raise output_failure(error) from error
 
 
@@ -211,12 +211,11 @@ def output_failure(error: OSError) -> SpoolError:
     )
 
 
-def _read_through(source: int, spans: Iterable[tuple[int, int]]) -> None:
+def _read_through(plan: ObjectPlan, source: int) -> None:
     """A copy that failed does not say on which side: Refusal if the source cannot be read."""
     try:
-        for offset, length in spans:
-            for at in range(offset, offset + length, 1 << 20):
-                os.pread(source, min(1 << 20, offset + length - at), at)
+        for _ in pieces(plan, source):
+            pass
     except OSError as error:
         raise _unreadable(error) from error
 

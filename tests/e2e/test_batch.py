@@ -290,7 +290,15 @@ def test_an_empty_folder_is_told(place: Place, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    "name", ["MR_small.dcm", "JPEG2000.dcm", "image_dfl.dcm", "MR_small_bigendian.dcm", "reportsi.dcm"]
+    "name",
+    [
+        "MR_small.dcm",
+        "MR_small_RLE.dcm",
+        "MR_small_jpeg_ls_lossless.dcm",
+        "image_dfl.dcm",
+        "MR_small_bigendian.dcm",
+        "reportsi.dcm",
+    ],
 )
 def test_files_that_pydicom_ships_keep_their_pixels(place: Place, name: str) -> None:
     """Little and big endian, deflated, encapsulated, a report: also where no corpus lies beside the project."""

@@ -13,7 +13,7 @@ import pytest
 from engine.batch.compare import PIECE, Likeness, compare
 from engine.batch.outputs import Outputs, Put
 from engine.errors import Refusal
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ZEROS, ObjectPlan
 
 BODY = bytes(range(256)) * 64
 FOLDER = "0123456789abcdef0123456789abcdef/2.25.1/2.25.2"
@@ -234,6 +234,15 @@ def likeness(tmp_path: Path, source: int, data: bytes, the_plan: ObjectPlan | No
 )
 def test_likeness(tmp_path: Path, source: int, data: bytes, expected: Likeness) -> None:
     assert likeness(tmp_path, source, data) is expected
+
+
+def test_likeness_of_what_has_masked_pixels(tmp_path: Path, source: int) -> None:
+    masked = replace(plan(), spans=((8, 5000), (ZEROS, 3000), (8008, len(BODY) - 8000)))
+    data = b"new head" + BODY[:5000] + bytes(3000) + BODY[8000:] + b"new tail"
+    assert likeness(tmp_path, source, data, masked) is Likeness.SAME
+    assert likeness(tmp_path, source, WANTED, masked) is Likeness.OTHER
+    assert put(outputs(tmp_path), masked, source) is Put.WRITTEN
+    assert list(written(tmp_path).values()) == [data]
 
 
 def test_likeness_of_what_is_larger_than_a_piece(tmp_path: Path) -> None:
