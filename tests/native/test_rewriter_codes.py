@@ -162,7 +162,8 @@ def test_a_name_among_codes_is_never_text_to_clean() -> None:
     ],
 )
 def test_a_scheme_behind_a_un_of_undefined_length_is_found(inside: Syntax) -> None:
-    skipped = Element(0x00071001, "UN", [[Element(0x00080060, "CS", b"CT")]], defined=False, content=inside)
+    modality = Element(0x00080060, "CS", b"CT")
+    skipped = Element(0x00071001, "UN", [[modality]], defined=False, items_defined=False, content=inside)
     item = code(b"113100", b"DCM ", b"Basic ")
     head = made([Element(CODES, "SQ", [[skipped, *item]])], EXPLICIT)
     assert head == encode([Element(CODES, "SQ", [item])], EXPLICIT)
