@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from engine.errors import PenstockError
 
-RETRY_SECONDS = 10
+RETRY_SECONDS = 5
 _STATUS = {
     "content-type": 415,
     "multipart": 400,

@@ -28,6 +28,7 @@ _TOLD_TO_CLIENTS = {
     "UNSUPPORTED_PROTOCOL",
     "NO_SHARED_CIPHER",
 }
+_MOST_THROWN_AWAY = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,26 @@ class _ServerSide(ssl.SSLObject):
     """Says why a handshake was refused: to the client by the TLS alert, and in the log.
 
     uvloop closes a connection whose handshake fails without sending the alert that OpenSSL has written. So
-    the failure is shown to it as "more is needed", which makes it send, and as what it is with the next
-    bytes or at the time limit.
+    the failure is shown to it as "more is needed", which makes it send. A client of TLS 1.3 may have begun
+    its request by then; closing on unread bytes would reset the connection before the alert is read, so
+    some are read and thrown away.
     """
 
     _refusal: ssl.SSLError | None = None
+    _incoming: ssl.MemoryBIO
+    _thrown_away = 0
+
+    def discards(self, incoming: ssl.MemoryBIO) -> None:
+        """What comes in through this buffer is thrown away after a refusal."""
+        self._incoming = incoming
 
     def do_handshake(self) -> None:
         """One step of the handshake."""
         if self._refusal is not None:
-            raise self._refusal
+            self._thrown_away += len(self._incoming.read())
+            if self._thrown_away > _MOST_THROWN_AWAY:
+                raise self._refusal
+            raise ssl.SSLWantReadError
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -65,9 +76,27 @@ class _ServerSide(ssl.SSLObject):
             raise ssl.SSLWantReadError from problem
 
 
+class _ServerContext(ssl.SSLContext):
+    """Makes `_ServerSide` objects, which need the buffer of what comes in."""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """See ssl.SSLContext."""
+        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(made, _ServerSide):
+            made.discards(incoming)
+        return made
+
+
 def server_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
     """The server's side of mutual TLS. Raises ConfigError that names the file that cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.verify_mode = ssl.CERT_REQUIRED

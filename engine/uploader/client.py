@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
-import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 
 from engine.config import UploaderConfig
-from engine.errors import ConfigError, PenstockError, TransportError
+from engine.errors import PenstockError, TransportError
 from engine.spool.killpoint import reached
 from engine.uploader import trouble
 from engine.uploader.body import RequestBody
 from engine.uploader.outgoing import OutgoingObject
+from engine.uploader.tls import client_context
 from engine.uploader.verdicts import Sent, Verdict, judge
 from engine.version import VERSION
 
-# TLS 1.2: forward secrecy and AEAD, nothing else. TLS 1.3 has no other suites.
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 CONNECT_SECONDS = 15.0
 STALL_SECONDS = 60.0
 ANSWER_SECONDS = 300.0
@@ -101,7 +98,8 @@ class Client:
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             if sending.fault is not None:
                 raise sending.fault from problem
-            return Reply([], trouble.explain(problem), begun=sending.begun)
+            alert = self._context.take_alert()
+            return Reply([], trouble.explain(alert or problem), begun=sending.begun)
         if sending.fault is not None:
             raise sending.fault
         retry_after = _retry_after(headers.get("retry-after", ""))
@@ -180,38 +178,6 @@ class _Sending:
             raise
         reached("sent-before-receipt")
         watch.allow(ANSWER_SECONDS)
-
-
-def client_context(settings: UploaderConfig) -> ssl.SSLContext:
-    """The client's side of mutual TLS. Raises ConfigError that names the key and the file that cannot be
-    used.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    for name in ("ca", "certificate", "key"):
-        path: Path = getattr(settings, name)
-        if not path.is_file():
-            raise ConfigError("tls-file", f"uploader.{name}: there is no file {path}")
-    try:
-        context.load_verify_locations(settings.ca)
-    except (ssl.SSLError, OSError) as problem:
-        message = f"uploader.ca: cannot use {settings.ca}: {_why(problem)}"
-        raise ConfigError("tls-ca", message, hint="it must be PEM certificates") from problem
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-    except (ssl.SSLError, OSError) as problem:
-        raise ConfigError(
-            "tls-certificate",
-            f"uploader.certificate: cannot use {settings.certificate} with {settings.key}: {_why(problem)}",
-            hint="both must be PEM and belong to each other",
-        ) from problem
-    return context
-
-
-def _why(problem: OSError) -> str:
-    return str(getattr(problem, "reason", None) or problem.strerror or type(problem).__name__)
 
 
 def _retry_after(value: str) -> float | None:

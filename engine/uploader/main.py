@@ -17,7 +17,7 @@ from engine.uploader.courier import Courier, Work
 from engine.uploader.notice import Notice
 from engine.uploader.settling import Settling
 
-SCAN_SECONDS = 10.0
+SCAN_SECONDS = 5.0
 DRAIN_SECONDS = 30.0
 _LOG = log.get("uploader")
 

@@ -100,14 +100,14 @@ def trouble(code: str) -> TransportError:
 def explain(problem: BaseException) -> TransportError:
     """What an exception of the HTTP client, of TLS or of the network means."""
     for cause in _causes(problem):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return trouble(_of_verification(cause.verify_code))
-        if isinstance(cause, ssl.CertificateError):
-            return trouble("platform-certificate-wrong")
-        if isinstance(cause, ssl.SSLError):
-            return trouble(_of_alert(str(cause.reason or cause)))
         if isinstance(cause, aiohttp.ClientConnectorDNSError):
             return trouble("platform-name")
+        if isinstance(cause, aiohttp.ClientError):
+            continue  # some derive from TLS errors, without saying what those say
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return trouble(_of_verification(cause.verify_code))
+        if isinstance(cause, ssl.SSLError):
+            return trouble(_of_alert(str(cause.reason or cause)))
     if isinstance(problem, TimeoutError | asyncio.CancelledError):
         return trouble("platform-silent")
     if isinstance(problem, aiohttp.ClientConnectorError):

@@ -132,7 +132,9 @@ class PlatformProcess:
         assert process.stderr is not None
         with process.stderr as stream:
             for line in stream:
-                told = json.loads(line) if line.startswith("{") else {"event": "text", "text": line}
+                told: dict[str, Any] = {"event": "text", "text": line}
+                if line.startswith("{"):
+                    told = json.loads(line)
                 self.lines.append(told)
                 if told["event"] == "listening":
                     listening.put(told["port"])
@@ -194,6 +196,11 @@ class PlatformProcess:
         """The files of objects, indexed or arriving."""
         folders = (self.storage / "objects", self.storage / "incoming")
         return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+    def listed_objects(self) -> int:
+        """How many objects all listed studies have."""
+        listed = json.loads(self.get("/penstock/v1/studies?limit=1000")[1])["studies"]
+        return sum(study["objects"] for study in listed)
 
     def instances(self, study: str = STUDY) -> list[dict[str, Any]]:
         """The listing of a study; empty if there is none."""
