@@ -14,6 +14,7 @@ from engine.errors import TransportError
 from engine.platform.certificates import CertificateFiles
 
 TIMEOUT = 30.0
+PAGE = 100
 
 
 class Reader:
@@ -35,19 +36,27 @@ class Reader:
     ) -> None:
         self._connection.close()
 
-    def studies(self, hashed_id: str) -> list[dict[str, Any]]:
-        """The studies of one hashed ID, as the platform's listing tells them."""
-        listing: dict[str, Any] = orjson.loads(self._get("studies?" + urlencode({"hashed_id": hashed_id})))
-        return list(listing["studies"])
+    def studies(self, hashed_id: str | None = None) -> list[dict[str, Any]]:
+        """The studies of one hashed ID, or all, as the platform's listing tells them."""
+        return self._all("studies", {"hashed_id": hashed_id} if hashed_id else {}, "studies")
 
     def instances(self, study_instance_uid: str) -> list[dict[str, Any]]:
         """The objects of one study."""
-        listing: dict[str, Any] = orjson.loads(self._get(f"studies/{quote(study_instance_uid)}/instances"))
-        return list(listing["instances"])
+        return self._all(f"studies/{quote(study_instance_uid)}/instances", {}, "instances")
 
     def object(self, study_instance_uid: str, sop_instance_uid: str) -> bytes:
         """One object: a Part 10 file, decrypted by the platform."""
         return self._get(f"studies/{quote(study_instance_uid)}/instances/{quote(sop_instance_uid)}")
+
+    def _all(self, path: str, query: dict[str, str], key: str) -> list[dict[str, Any]]:
+        """A listing, page by page."""
+        found: list[dict[str, Any]] = []
+        while True:
+            window = {**query, "limit": str(PAGE), "offset": str(len(found))}
+            page: list[dict[str, Any]] = orjson.loads(self._get(f"{path}?{urlencode(window)}"))[key]
+            found += page
+            if len(page) < PAGE:
+                return found
 
     def _get(self, path: str) -> bytes:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -149,6 +150,14 @@ def _emptied(scene: Stage) -> int:
 
 
 def left_in(spool: Path) -> list[Path]:
-    """Every file of an object or a pass in a spool: originals, heads, keys, quarantine."""
-    folders = ("incoming", "received", "open", "quarantine")
-    return [path for name in folders for path in (spool / name).rglob("*") if path.is_file()]
+    """Every file of an object or a pass in a spool: originals, heads, keys, quarantine.
+
+    Folders that vanish meanwhile, as those of sealed passes do, hold none.
+    """
+    states = ("incoming", "received", "open", "quarantine")
+    return [
+        Path(folder, name)
+        for state in states
+        for folder, _, names in os.walk(spool / state)
+        for name in names
+    ]
