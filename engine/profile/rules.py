@@ -61,7 +61,12 @@ def _cannot(action: str, tag: int | None, vr: str | None) -> str:
         return f"{what} cannot be hashed: only {', '.join(dictionary.keyword_of(tag) for tag in HASHES)} can"
     if action == "replace-document":
         return f"{what} is no document: only {dictionary.keyword_of(ENCAPSULATED_DOCUMENT)} is"
-    return f"{what} has VR {vr}, and {action} is for {', '.join(sorted(ADMISSIBLE[action] or ()))}"
+    vrs = ", ".join(sorted(ADMISSIBLE[action] or ()))
+    return (
+        f"{what} has VR {vr}, and {action} is for {vrs}"
+        if tag is not None
+        else f"{action} is for {vrs}, not for {what}"
+    )
 
 
 def _action(table: Mapping[str, Any], key: str, number: int, problem: Problem) -> str:
