@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,7 +50,10 @@ def decode_request(pdu: bytes) -> A_ASSOCIATE_RQ:
     clean = _without_unknown_items(pdu)
     request = A_ASSOCIATE_RQ()
     try:
-        request.decode(clean)
+        with warnings.catch_warnings():
+            # pydicom warns of a UID that is none, and quotes it; whoever negotiates looks at it anyway.
+            warnings.simplefilter("ignore")
+            request.decode(clean)
     except _DECODING as error:
         raise RequestError("an item of the A-ASSOCIATE-RQ cannot be decoded") from error
     return request
