@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parent
 NATIVE = ROOT / "_native"
 VIEW = ROOT / "build" / "view" / "engine"
 SANITIZE = os.environ.get("PENSTOCK_SANITIZE", "")
-ONLY = os.environ.get("PENSTOCK_CORES", "").split()  # names of cores; while working on one, the others need not compile
+ONLY = os.environ.get(
+    "PENSTOCK_CORES", ""
+).split()  # names of cores; while working on one, the others need not compile
 
 FLAGS = ["-O3", "-fno-semantic-interposition", "-Wall", "-Wno-unused-function", "-fvisibility=hidden"]
 LINK: list[str] = []

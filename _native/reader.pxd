@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef enum:
     MAX_DEPTH = 64          # levels of nesting; one level is a sequence and its item
-    MAX_WANTED = 32         # attributes a survey can look for
+    MAX_WANTED = 64         # attributes a survey can look for
 
 # What stopped a walk. The names that Python sees are in reader.pyx: REASONS.
 cdef enum Stop:

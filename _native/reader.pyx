@@ -248,13 +248,12 @@ cdef class Survey:
 def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, wanted, uint32_t last=0xFFFFFFFF):
     """Looks for the attributes `wanted` at the top level; see the manual in reader.pyi."""
     cdef const uint8_t* p = &head[0] if head.shape[0] else NULL
-    cdef size_t avail = head.shape[0], pos = start, n
+    cdef size_t avail = head.shape[0], pos = start, begin
     cdef uint32_t tags[MAX_WANTED]
     cdef int count = 0, i, answer
     cdef Header h
     cdef Trouble trouble
     cdef Survey found = Survey.__new__(Survey)
-    cdef const uint8_t* value
     found.values = {}
     for tag in wanted:
         if count == MAX_WANTED:
@@ -276,6 +275,7 @@ def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, want
         found.elements += 1
         pos += h.size
         if h.length == UNDEFINED:
+            begin = pos
             pos = skip_undefined(
                 p, pos, avail, total,
                 content_syntax(p, pos, avail, 0) if h.vr == UN else syntax,
@@ -283,6 +283,9 @@ def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, want
             )
             if trouble.stop != FINE:
                 raise_trouble(&trouble)
+            for i in range(count):
+                if tags[i] == h.tag:
+                    found.values[h.tag] = PyBytes_FromStringAndSize(<const char*>(p + begin), pos - begin)
             continue
         if (h.tag >> 16) == 0xFFFE and h.length == 0:
             continue

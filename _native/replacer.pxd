@@ -16,7 +16,7 @@ cdef extern from "sha256.h" nogil:
         pass
 
 cdef class Replacer(Output):
-    cdef Program program
+    cdef readonly Program program
     cdef object encode
     cdef penstock_hmac_key pass_key
     cdef bytes pass_key_bytes

@@ -33,6 +33,7 @@ class Rewriter:
     needed; None removes the element; an exception refuses the object.
     """
 
+    program: Program
     def __init__(self, program: Program, encode: Encode) -> None: ...
     def set_pass_key(self, key: bytes) -> None:
         """Takes the key under which UIDs are replaced. ValueError unless it has 32 bytes."""

@@ -52,7 +52,7 @@ class CompiledProfile:
         conditions = {rule.when: None for rule in profile.rules if rule.when is not None}
         self._conditions: tuple[Predicate, ...] = tuple(conditions)
         self.facts: tuple[int, ...] = tuple(sorted({SOP_CLASS, *wanted(profile.rules)}))
-        self._programs: dict[tuple[tuple[bool, ...], str], Program] = {}
+        self._programs: dict[tuple[tuple[bool, ...], str, bool], Program] = {}
         self.spec = self._specify(tuple(False for _ in self._conditions), "")
         self.digest = _digest(self.spec, profile.rules)
 
@@ -62,16 +62,16 @@ class CompiledProfile:
         safest."""
         return self.program_for({})
 
-    def program_for(self, values: Values) -> Program:
-        """The program for an object with these original values at its top level (see `facts`)."""
+    def program_for(self, values: Values, *, masked: bool = False) -> Program:
+        """The program for an object with these original values at its top level (see `facts`), whose pixels are `masked`."""
         answers = tuple(holds(condition, values) for condition in self._conditions)
         types = (iod_types.types_of(text(values, SOP_CLASS)) or "") if self.profile.is_basic else ""
-        found = self._programs.get((answers, types))
+        found = self._programs.get((answers, types, masked))
         if found is None:
             from engine._native.program import Program
 
-            found = Program(**self._specify(answers, types).arguments())
-            self._programs[answers, types] = found
+            found = Program(**self._specify(answers, types, masked=masked).arguments())
+            self._programs[answers, types, masked] = found
         return found
 
     def spec_for(self, values: Values) -> ProgramSpec:
@@ -80,9 +80,10 @@ class CompiledProfile:
         types = iod_types.types_of(text(values, SOP_CLASS)) or ""
         return self._specify(answers, types if self.profile.is_basic else "")
 
-    def _specify(self, answers: tuple[bool, ...], types: str) -> ProgramSpec:
+    def _specify(self, answers: tuple[bool, ...], types: str, *, masked: bool = False) -> ProgramSpec:
         rules = effective(self.profile.rules, dict(zip(self._conditions, answers, strict=True)))
-        return specify(self.profile.with_rules(rules), iod_types.by_tag(types) if types else None)
+        profile = self.profile.with_cleaned_pixels() if masked else self.profile
+        return specify(profile.with_rules(rules), iod_types.by_tag(types) if types else None)
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:

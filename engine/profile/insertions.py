@@ -8,7 +8,7 @@ from engine.dicom.dictionary import DATE_VRS, attributes
 from engine.profile.actions import PATIENT_ID, STUDY_ID
 from engine.profile.decide import Decision
 from engine.profile.deviations import deviations, keeps_private
-from engine.profile.model import BASIC_CODE, OPTIONS, Level, Option, Profile
+from engine.profile.model import BASIC_CODE, CLEAN_PIXELS, OPTIONS, Level, Option, Profile
 from engine.profile.program import Insertion
 from engine.profile.tables import table
 
@@ -16,6 +16,8 @@ PATIENT_IDENTITY_REMOVED = 0x00120062
 DEIDENTIFICATION_METHOD = 0x00120063
 DEIDENTIFICATION_METHOD_CODES = 0x00120064
 LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED = 0x00280303
+BURNED_IN_ANNOTATION = 0x00280301
+SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
 
 _CODE_VALUE, _CODING_SCHEME, _CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
 
@@ -36,6 +38,11 @@ def insertions(profile: Profile, decisions: Mapping[int, Decision]) -> list[Inse
         written.append((PATIENT_ID, "LO", "hashed-id"))
     if decisions[STUDY_ID].top == "hash-study":
         written.append((STUDY_ID, "SH", "study-id"))
+    if decisions[SOP_INSTANCE_UID].top == "new-uid":
+        # An object without its own SOP Common UIDs gets what its file meta says.
+        written += [(SOP_CLASS_UID, "UI", "sop-class-uid"), (SOP_INSTANCE_UID, "UI", "sop-instance-uid")]
+    if profile.pixels_cleaned:
+        written.append((BURNED_IN_ANNOTATION, "CS", b"NO"))
     return sorted(written, key=lambda row: row[0])
 
 
@@ -44,7 +51,8 @@ def applied_codes(profile: Profile) -> list[Option]:
 
     A profile whose rules keep what Basic removes has not applied Basic, and does not say so.
     """
-    options = sorted((OPTIONS[name] for name in profile.options), key=lambda option: option.code)
+    cleaned = [CLEAN_PIXELS] if profile.pixels_cleaned else []
+    options = sorted([*cleaned, *(OPTIONS[name] for name in profile.options)], key=lambda option: option.code)
     if deviations(profile) or keeps_private(profile):
         return options
     return [BASIC_CODE, *options]

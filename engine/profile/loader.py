@@ -14,11 +14,12 @@ from typing import Any
 from engine.errors import ConfigError
 from engine.profile.lines import Lines
 from engine.profile.model import BASES, EXCLUSIVE, OPTIONS, Profile, Rule, Unknown
+from engine.profile.pixels import PixelRules, PixelRulesError, parse_pixels
 from engine.profile.predicates import exclusive
 from engine.profile.problem import Problem
 from engine.profile.rules import parse_rule
 
-_KEYS = ("profile", "description", "base", "options", "unknown", "issuer", "rule")
+_KEYS = ("profile", "description", "base", "options", "unknown", "issuer", "pixels", "rule")
 # What cannot be parsed has no end that can be trusted, so there is one thing to do with it.
 UNKNOWN = {
     "standard": ("remove", "keep", "quarantine", "refuse"),
@@ -72,6 +73,7 @@ def loads(text: str, source: str) -> Profile:
         unknown=_unknown(data, problem),
         issuer=_flag(data, "issuer", problem),
         rules=_rules(data, problem),
+        pixels=_pixels(data, problem),
         source=source,
     )
     if profile.options and not profile.is_basic:
@@ -140,6 +142,16 @@ def _unknown(data: Mapping[str, Any], problem: Problem) -> Unknown:
         if value not in allowed:
             raise problem.error(f"{key} is one of {', '.join(allowed)}", key="unknown")
     return Unknown(**table)
+
+
+def _pixels(data: Mapping[str, Any], problem: Problem) -> PixelRules:
+    table = data.get("pixels", {})
+    if not isinstance(table, dict):
+        raise problem.error("a table is needed", key="pixels")
+    try:
+        return parse_pixels(table)
+    except PixelRulesError as wrong:
+        raise problem.error(str(wrong), key="pixels") from None
 
 
 def _rules(data: Mapping[str, Any], problem: Problem) -> tuple[Rule, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from engine.profile.pixels import PixelRules
+
 BASIC = "ps3.15@2026c/basic"
 NONE = "none"
 BASES = (BASIC, NONE)
@@ -34,6 +36,7 @@ class Option:
 
 
 BASIC_CODE = Option("basic", "113100", "Basic Application Confidentiality Profile")
+CLEAN_PIXELS = Option("clean-pixel-data", "113101", "Clean Pixel Data Option")
 OPTIONS: dict[str, Option] = {
     option.name: option
     for option in (
@@ -129,7 +132,8 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile as loaded. `source` names the file in messages."""
+    """A profile as loaded. `source` names the file in messages; `pixels_cleaned` is set for the objects whose pixels a mask
+    of the profile has blanked."""
 
     name: str
     base: str
@@ -138,6 +142,8 @@ class Profile:
     unknown: Unknown = field(default_factory=Unknown)
     issuer: bool = False
     rules: tuple[Rule, ...] = ()
+    pixels: PixelRules = field(default_factory=PixelRules)
+    pixels_cleaned: bool = False
     source: str = ""
 
     @property
@@ -147,3 +153,7 @@ class Profile:
     def with_rules(self, rules: tuple[Rule, ...]) -> Profile:
         """The same profile with other rules."""
         return replace(self, rules=rules)
+
+    def with_cleaned_pixels(self) -> Profile:
+        """The same profile for an object whose pixels are masked."""
+        return replace(self, pixels_cleaned=True)

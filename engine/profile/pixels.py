@@ -49,7 +49,7 @@ class PixelRules:
     devices: tuple[DeviceRule, ...] = ()
 
 
-class PixelProblem(ValueError):
+class PixelRulesError(ValueError):
     """What is wrong with a `[pixels]` table; the loader adds file and line."""
 
 
@@ -58,19 +58,19 @@ _RULE_KEYS = {"modality", "manufacturer", "model", "rows", "columns", "regions",
 
 def parse_pixels(table: Mapping[str, Any]) -> PixelRules:
     """Reads `[pixels]`: `policy`, `shipped_devices` (true unless said otherwise) and `[[pixels.device]]`, which go before the
-    shipped ones. Raises PixelProblem."""
+    shipped ones. Raises PixelRulesError."""
     for key in table:
         if key not in ("policy", "shipped_devices", "device"):
-            raise PixelProblem(f"unknown key {key}; [pixels] has policy, shipped_devices, device")
+            raise PixelRulesError(f"unknown key {key}; [pixels] has policy, shipped_devices, device")
     policy = table.get("policy", "quarantine")
     if policy not in POLICIES:
-        raise PixelProblem(f"policy is one of {', '.join(POLICIES)}")
+        raise PixelRulesError(f"policy is one of {', '.join(POLICIES)}")
     own = table.get("device", [])
     if not isinstance(own, list):
-        raise PixelProblem("devices are written as [[pixels.device]]")
+        raise PixelRulesError("devices are written as [[pixels.device]]")
     with_shipped = table.get("shipped_devices", True)
     if not isinstance(with_shipped, bool):
-        raise PixelProblem("shipped_devices is true or false")
+        raise PixelRulesError("shipped_devices is true or false")
     return PixelRules(policy, tuple(map(_device, own)) + (shipped_devices() if with_shipped else ()))
 
 
@@ -83,20 +83,20 @@ def shipped_devices() -> tuple[DeviceRule, ...]:
 
 def _device(table: object) -> DeviceRule:
     if not isinstance(table, dict):
-        raise PixelProblem("devices are written as [[pixels.device]]")
+        raise PixelRulesError("devices are written as [[pixels.device]]")
     for key, value in table.items():
         if key not in _RULE_KEYS:
-            raise PixelProblem(f"unknown key device.{key}; a device has {', '.join(sorted(_RULE_KEYS))}")
+            raise PixelRulesError(f"unknown key device.{key}; a device has {', '.join(sorted(_RULE_KEYS))}")
         if key in ("rows", "columns"):
             if type(value) is not int or not 0 <= value <= 65535:
-                raise PixelProblem(f"device.{key} is a number of pixels, 0 to 65535")
+                raise PixelRulesError(f"device.{key} is a number of pixels, 0 to 65535")
         elif key != "regions" and not isinstance(value, str):
-            raise PixelProblem(f"device.{key} is a string")
+            raise PixelRulesError(f"device.{key} is a string")
     if not (table.get("manufacturer") or table.get("model") or table.get("modality")):
-        raise PixelProblem("a device rule names a modality, a manufacturer or a model")
+        raise PixelRulesError("a device rule names a modality, a manufacturer or a model")
     regions = table.get("regions", [])
     if not isinstance(regions, list) or not all(_is_region(region) for region in regions):
-        raise PixelProblem("device.regions are [left, top, width, height], each 0 to 65535 pixels")
+        raise PixelRulesError("device.regions are [left, top, width, height], each 0 to 65535 pixels")
     return DeviceRule(**{**table, "regions": tuple(tuple(region) for region in regions)})
 
 

@@ -4,13 +4,18 @@ object."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from engine.profile.model import Predicate, Rule
 
 SOP_CLASS, MODALITY, MANUFACTURER = 0x00080016, 0x00080060, 0x00080070
 
-Values = Mapping[int, "bytes | None"]
-"""Raw values of the original's top level by tag; None or missing where the attribute is not there."""
+
+class Values(Protocol):
+    """Raw values of the original's top level: a dict by tag, or a native survey."""
+
+    def get(self, tag: int, /) -> bytes | None:
+        """The value of an attribute; None where it is not there."""
 
 
 def wanted(rules: Iterable[Rule]) -> tuple[int, ...]:

@@ -12,10 +12,26 @@ from engine.profile.actions import ADMISSIBLE
 from engine.profile.dummies import DUMMIES
 from engine.profile.loader import UNKNOWN
 from engine.profile.model import BASES, EXCLUSIVE, OPTIONS
+from engine.profile.pixels import POLICIES
 
 _STRING = {"type": "string", "minLength": 1}
 _STRINGS = {"oneOf": [_STRING, {"type": "array", "items": _STRING, "minItems": 1}]}
 _TAG = {"type": "string", "pattern": r"^([A-Za-z][A-Za-z0-9]*|\(?[0-9A-Fa-f]{4},? ?[0-9A-Fa-f]{4}\)?)$"}
+_PIXELS = {"type": "integer", "minimum": 0, "maximum": 65535}
+_DEVICE = {
+    "type": "object",
+    "additionalProperties": False,
+    "anyOf": [{"required": [key]} for key in ("modality", "manufacturer", "model")],
+    "properties": {
+        **{key: {"type": "string"} for key in ("modality", "manufacturer", "model", "why")},
+        "rows": _PIXELS,
+        "columns": _PIXELS,
+        "regions": {
+            "type": "array",
+            "items": {"type": "array", "items": _PIXELS, "minItems": 4, "maxItems": 4},
+        },
+    },
+}
 
 
 def schema() -> dict[str, Any]:
@@ -90,6 +106,15 @@ def schema() -> dict[str, Any]:
                 "properties": {key: {"enum": list(allowed)} for key, allowed in UNKNOWN.items()},
             },
             "issuer": {"type": "boolean"},
+            "pixels": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "policy": {"enum": list(POLICIES)},
+                    "shipped_devices": {"type": "boolean"},
+                    "device": {"type": "array", "items": _DEVICE},
+                },
+            },
             "rule": {"type": "array", "items": rule},
         },
     }

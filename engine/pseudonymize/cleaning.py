@@ -30,8 +30,9 @@ def vocabulary() -> frozenset[str]:
 def clean_text(value: str, own: frozenset[str] = frozenset()) -> str:
     """The harmless part of a text; `own` are the patient's own words in lower case, which go even if they are in the vocabulary.
 
-    Words stay if they are known, and single letters and words with a short number attached (T1, L5, b1000); numbers of up to
-    three digits stay unless they stand together like a date, a time or a telephone number. ASCII only: what is left is the same in every character set.
+    Words stay if they are known, and single letters and words with a short number attached (T1, L5, b1000);
+    numbers of up to three digits stay unless they stand together like a date, a time or a telephone number.
+    ASCII only: what is left is the same in every character set.
     """
     kept: list[str] = []
     pieces = _PIECES.findall(value)

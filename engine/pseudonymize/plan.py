@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from engine.errors import SpoolError
 
+ZEROS = -1
+"""Offset of a span that is no part of the source: so many zero bytes, where pixels are masked."""
+
 _COPY_AT_ONCE = 1 << 30
 _NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -25,7 +28,8 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlan:
-    """The output of one object: `head`, then `spans` of the source as (offset, length) in bytes, then `tail`.
+    """The output of one object: `head`, then `spans` of the source as (offset, length) in bytes, then `tail`. A span at the
+    offset ZEROS is zeros.
 
     The first span begins with the element `body_tag`, whose header's bytes are `body_header`. All UIDs are the new ones.
     `size` is the length of the whole output in bytes; `counts` holds elements by action.
@@ -54,7 +58,10 @@ def write_plan(plan: ObjectPlan, source: int, target: int) -> None:
     """
     _write_all(target, plan.head)
     for offset, length in plan.spans:
-        _copy(source, target, offset, length)
+        if offset == ZEROS:
+            _write_all(target, bytes(length))
+        else:
+            _copy(source, target, offset, length)
     if plan.tail:
         _write_all(target, plan.tail)
 

@@ -15,7 +15,7 @@ import orjson
 from blake3 import blake3
 
 from engine.errors import SpoolError
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ZEROS, ObjectPlan
 
 MAGIC = b"PENSTK1\n"
 _LENGTH = struct.Struct("<I")
@@ -38,7 +38,8 @@ class Sidecar:
         plan, end = self.plan, self.source_size
         if os.fstat(source).st_size != end:
             raise SpoolError("source-changed", "the original is not as long as its plan says")
-        if any(offset < 0 or length < 0 or offset + length > end for offset, length in plan.spans):
+        kept = [(offset, length) for offset, length in plan.spans if offset != ZEROS]
+        if any(offset < 0 or length < 0 or offset + length > end for offset, length in kept):
             raise SpoolError("source-changed", "the plan keeps bytes that the original does not have")
         begin = plan.body_header
         if plan.spans and (not begin or os.pread(source, len(begin), plan.spans[0][0]) != begin):

@@ -68,10 +68,10 @@ def test_a_survey_ends_at_the_first_tag_above_the_last_one_wanted() -> None:
     assert (found.elements, found.get(PATIENT_ID)) == (3, None)
 
 
-def test_at_most_32_attributes_are_looked_for() -> None:
+def test_at_most_64_attributes_are_looked_for() -> None:
     assert look(encode(TYPICAL, EXPLICIT), EXPLICIT, *range(31), PATIENT_ID).get(PATIENT_ID) == b"P-1"
-    with pytest.raises(ValueError, match="at most 32"):
-        look(encode(TYPICAL, EXPLICIT), EXPLICIT, *range(32), PATIENT_ID)
+    with pytest.raises(ValueError, match="at most 64"):
+        look(encode(TYPICAL, EXPLICIT), EXPLICIT, *range(64), PATIENT_ID)
 
 
 @every_syntax
