@@ -20,21 +20,13 @@ from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.plan import ObjectPlan
 from engine.pseudonymize.rewrite import Pseudonymizer
 from tests.support import complaints
+from tests.support.batch import UNSEEN
 
 pytestmark = pytest.mark.corpus
 
 REFUSALS = Path(__file__).with_name("refusals.json")
 NOT_OBJECTS = {"README.md": "not-dicom", "INDEX.csv": "not-dicom"}
 BROKEN = ("parse_stop", "past_end", "past end", "truncated")
-
-# The shipped `default`, but pixels pass unseen: the corpus is full of secondary captures, and their rewriting is to
-# be seen as well.
-UNSEEN = """
-profile = "default-pixels-unseen"
-base = "ps3.15@2026c/basic"
-unknown = { standard = "remove", private = "remove", unparsable = "quarantine" }
-pixels = { policy = "keep" }
-"""
 
 
 def reviewed(kind: str) -> dict[str, str]:

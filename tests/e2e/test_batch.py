@@ -18,7 +18,8 @@ from pydicom.dataset import Dataset
 
 from engine.dicom.sample import Shape, identities, write
 from engine.pseudonymize.identity import HashSecret
-from tests.support.batch import Place, penstock, written
+from tests.support.batch import UNSEEN, Place, penstock, written
+from tests.support.complaints import of_pydicom
 
 SMALL = Shape(slices=12, size=32)
 
@@ -289,23 +290,28 @@ def test_an_empty_folder_is_told(place: Place, capsys: pytest.CaptureFixture[str
     assert f"{place.source} holds no files" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "MR_small.dcm",
-        "MR_small_RLE.dcm",
-        "MR_small_jpeg_ls_lossless.dcm",
-        "image_dfl.dcm",
-        "MR_small_bigendian.dcm",
-        "reportsi.dcm",
-    ],
+SHIPPED = (
+    "MR_small.dcm",
+    "MR_small_bigendian.dcm",
+    "MR_small_RLE.dcm",
+    "MR_small_jpeg_ls_lossless.dcm",
+    "JPEG2000.dcm",
+    "JPEG-lossy.dcm",
+    "image_dfl.dcm",
+    "reportsi.dcm",
+    "rtplan.dcm",
 )
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_files_that_pydicom_ships_keep_their_pixels(place: Place, name: str) -> None:
     """Little and big endian, deflated, encapsulated, a report: also where no corpus lies beside the project."""
     original = Path(str(get_testdata_file(name)))
     shutil.copy(original, place.source)
-    assert place.run() == 0
+    (place.source.parent / "unseen.toml").write_text(UNSEEN, encoding="utf-8")
+    assert place.run("--profile", place.source.parent / "unseen.toml") == 0
     [output] = read(written(place.out))
     before = pydicom.dcmread(original)
     assert output.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
     assert output.get("PixelData") == before.get("PixelData")
+    assert of_pydicom(written(place.out)[0]) <= of_pydicom(original)

@@ -19,6 +19,15 @@ from engine.pseudonymize.plan import ObjectPlan
 from engine.pseudonymize.rewrite import Pseudonymizer
 
 PATIENCE = 60.0  # seconds, for a machine that has much else to do
+UNSEEN = """
+profile = "default-pixels-unseen"
+base = "ps3.15@2026c/basic"
+unknown = { standard = "remove", private = "remove", unparsable = "quarantine" }
+pixels = { policy = "keep" }
+"""
+# The shipped `default`, but pixels pass unseen: real and sample files are full of secondary captures, and their
+# rewriting is to be seen as well.
+
 NOBODY = 65534  # the user and group that own nothing
 
 
