@@ -26,17 +26,16 @@ MOST_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Travel:
-    """One trip of some objects: seconds until the last acknowledgement and until the last receipt."""
+    """One trip of some objects: seconds until the last acknowledgement and until the platform listed the last one.
+
+    `cpu`: processor seconds of gateway and platform together, from the first byte sent.
+    """
 
     objects: int
     acknowledged: float
     arrived: float
+    cpu: float
     usage: list[Usage]
-
-    @property
-    def cpu(self) -> float:
-        """Processor seconds of gateway and platform together, starting included."""
-        return sum(process.cpu for process in self.usage)
 
 
 def travel(folder: Path, path: Path, clones: int, gateway: stage.Changes | None = None) -> Travel:
@@ -46,6 +45,7 @@ def travel(folder: Path, path: Path, clones: int, gateway: stage.Changes | None 
     hashed_id = scene.secret.hashed_id(str(ds.PatientID))
     with stage.running(scene):
         told: dict[str, object] = {}
+        before = _cpu(_usage(scene))
         sender = threading.Thread(target=_send, args=(scene, path, clones, told))
         began = time.monotonic()
         sender.start()
@@ -53,8 +53,16 @@ def travel(folder: Path, path: Path, clones: int, gateway: stage.Changes | None 
         sender.join()
         if told.get("objects") != clones:
             raise RuntimeError(f"not everything was taken: {told}")
-        taken = usage(scene.gateway.pid, "gateway") + usage(scene.platform.pid, "platform")
-        return Travel(clones, float(str(told["seconds"])), arrived, taken)
+        taken = _usage(scene)
+        return Travel(clones, float(str(told["seconds"])), arrived, _cpu(taken) - before, taken)
+
+
+def _usage(scene: Stage) -> list[Usage]:
+    return usage(scene.gateway.pid, "gateway") + usage(scene.platform.pid, "platform")
+
+
+def _cpu(taken: list[Usage]) -> float:
+    return sum(process.cpu for process in taken)
 
 
 def _send(scene: Stage, path: Path, clones: int, told: dict[str, object]) -> None:

@@ -36,12 +36,16 @@ def tree(root: int) -> list[int]:
 def usage(root: int, name: str) -> list[Usage]:
     """Each process of the tree; `name` is the root's, the others are called by their role."""
     found = []
+    roles = {root: name}
     for pid in tree(root):
-        fields = _stat(pid)
-        peak = _peak_rss(pid)
-        if fields and peak:
-            role = name if pid == root else f"{name}: {_role(pid)}"
-            found.append(Usage(role, pid, peak, (int(fields[11]) + int(fields[12])) / _TICKS))
+        fields, peak = _stat(pid), _peak_rss(pid)
+        if not fields or not peak:
+            continue
+        if pid != root:
+            role = f"{name}: {_role(pid)}"
+            # A worker is forked from its coordinator and keeps its command line.
+            roles[pid] = f"{name}: worker" if roles.get(int(fields[1])) == role else role
+        found.append(Usage(roles[pid], pid, peak, (int(fields[11]) + int(fields[12])) / _TICKS))
     return found
 
 
@@ -64,7 +68,7 @@ def _peak_rss(pid: int) -> int:
 
 
 def _role(pid: int) -> str:
-    """The command's name as the process gave it (PR_SET_NAME), else the word after `-m module` on its command line."""
+    """The word behind `-m module` on its command line, which is the role of a supervised child."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except (FileNotFoundError, ProcessLookupError):
