@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from engine.errors import SpoolError
+from engine.pseudonymize.plan import ZEROS
 from engine.pseudonymize.sidecar import Sidecar, decode
 from engine.spool.layout import Spool
 
 READ_AT_ONCE = 1 << 18
 _AHEAD = 1 << 24
+_SPANS_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,9 @@ class OutgoingObject:
         source = os.open(spool.original(key.pass_id, key.identifier), os.O_RDONLY | os.O_CLOEXEC)
         try:
             sidecar.check_source(source)
-            for offset, length in sidecar.plan.spans:
+            for offset, length in sidecar.plan.spans[:_SPANS_AHEAD]:
+                if offset == ZEROS:
+                    continue
                 # Lets the disk work ahead while other objects are being sent.
                 os.posix_fadvise(source, offset, min(length, _AHEAD), os.POSIX_FADV_WILLNEED)
         except BaseException:
@@ -92,6 +96,9 @@ class OutgoingObject:
         if self._plan.head:
             yield self._plan.head
         for offset, length in self._plan.spans:
+            if offset == ZEROS:  # masked pixels
+                yield from (bytes(min(READ_AT_ONCE, length - at)) for at in range(0, length, READ_AT_ONCE))
+                continue
             end = offset + length
             while offset < end:
                 piece = os.pread(self._source, min(READ_AT_ONCE, end - offset), offset)
