@@ -9,7 +9,7 @@ from engine import log
 from engine._native.upper_layer import Command, decode_command
 from engine.receiver import replies
 from engine.receiver.negotiation import VERIFICATION, Context, Negotiated
-from engine.receiver.objects import Store, Immediate
+from engine.receiver.objects import Immediate, Store
 from engine.receiver.replies import Refused
 from engine.receiver.services import Services
 from engine.spool.layout import object_id
