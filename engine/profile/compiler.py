@@ -17,7 +17,6 @@ import orjson
 
 from engine.dicom import dictionary
 from engine.dicom.dictionary import Attribute
-from engine.errors import ConfigError
 from engine.profile import iod_types
 from engine.profile.actions import CODES
 from engine.profile.constants import Constants
@@ -29,14 +28,12 @@ from engine.profile.model import Level, Predicate, Profile, Rule
 from engine.profile.predicates import SOP_CLASS, Values, effective, holds, text, wanted
 from engine.profile.private import private_rules
 from engine.profile.program import PathRule, ProgramSpec, RepeatingRule, TagRule
+from engine.profile.validate import validate
 
 if TYPE_CHECKING:
     from engine._native.program import Program
 
 _VRS_BY_RULE = ("DA", "DT", "PN", "TM", "UI")
-_CLOSED = frozenset({"remove", "empty", "quarantine", "refuse"})
-# Without these an object can be neither stored nor found (PS3.3 C.7, C.12.1).
-_NEEDED = {0x00080016, 0x00080018, 0x0020000D, 0x0020000E}
 
 
 class CompiledProfile:
@@ -47,6 +44,7 @@ class CompiledProfile:
     """
 
     def __init__(self, profile: Profile) -> None:
+        validate(profile)
         self.name = profile.name
         self.profile = profile
         conditions = {rule.when: None for rule in profile.rules if rule.when is not None}
@@ -87,14 +85,13 @@ class CompiledProfile:
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:
-    """Decide over every attribute. Raises ConfigError where the profile contradicts itself."""
+    """Decide over every attribute. Raises ConfigError where the profile contradicts itself, for whichever object."""
     return CompiledProfile(profile)
 
 
 def specify(profile: Profile, types: Mapping[int, int] | None = None) -> ProgramSpec:
     """The native program's arguments for `profile`, whose rules are all taken to hold; `types` as `Decider`
     takes them."""
-    _check(profile)
     decider = Decider(profile, types)
     constants = Constants()
     rules: list[TagRule] = []
@@ -121,7 +118,7 @@ def specify(profile: Profile, types: Mapping[int, int] | None = None) -> Program
         private=private_rules(profile, constants),
         vr_rules=vr_rules,
         insertions=insertions(profile, decisions),
-        paths=_paths(profile, decisions, constants),
+        paths=_paths(profile, constants),
         constants=constants.values,
         issuer=profile.issuer,
         flags={
@@ -134,45 +131,13 @@ def specify(profile: Profile, types: Mapping[int, int] | None = None) -> Program
     )
 
 
-def _check(profile: Profile) -> None:
-    """Raises ConfigError for rules that would break every object, or that can never apply."""
-    for rule in profile.rules:
-        if rule.tag in _NEEDED and rule.action in ("remove", "empty"):
-            raise ConfigError(
-                "profile",
-                f"{profile.source}:{rule.line}: rule.action: no object can be without {dictionary.keyword_of(rule.tag)}",
-                hint="new-uid replaces it, keep keeps it",
-            )
-        if rule.private is not None and profile.unknown.private == "keep":
-            raise ConfigError(
-                "profile",
-                f"{profile.source}:{rule.line}: rule.private: unknown.private keeps every private attribute, "
-                "so this rule can never apply",
-                hint='set unknown.private to "remove" and list what is kept',
-            )
-
-
-def _paths(profile: Profile, decisions: Mapping[int, Decision], constants: Constants) -> list[PathRule]:
-    """Rules by path. A path must be open: a sequence above its end that is removed would take the end with
-    it."""
-    rules = {rule.path: rule for rule in profile.rules if rule.path is not None}
+def _paths(profile: Profile, constants: Constants) -> list[PathRule]:
     found: list[PathRule] = []
-    for path, rule in rules.items():
-        for depth in range(1, len(path)):
-            above = rules.get(path[:depth])
-            decision = decisions[path[depth - 1]]
-            action = above.action if above else (decision.top if depth == 1 else decision.nested)
-            if action in _CLOSED:
-                raise ConfigError(
-                    "profile",
-                    f"{profile.source}:{rule.line}: rule.path: {dictionary.keyword_of(path[depth - 1])} on the way is "
-                    f"not kept ({action}: {f'rule at line {above.line}' if above else decision.source})",
-                    hint="add a rule with action recurse for it",
-                )
-        attribute = dictionary.attributes()[path[-1]]
-        decision = _path_decision(rule, attribute)
-        _, nested, argument = constants.codes(decision, attribute)
-        found.append((path, nested, argument))
+    for rule in profile.rules:
+        if rule.path is not None:
+            attribute = dictionary.attributes()[rule.path[-1]]
+            _, nested, argument = constants.codes(_path_decision(rule, attribute), attribute)
+            found.append((rule.path, nested, argument))
     return found
 
 

@@ -23,6 +23,7 @@ _REPEATING = {"50", "60"}
 
 
 def attribute(text: object, key: str, number: int, problem: Problem) -> Attribute:
+    """The standard attribute that `text` names in rule `number` under `key`. Raises ConfigError for any other text."""
     if not isinstance(text, str):
         raise problem.error("a keyword or a tag is needed, as a string", key=key, rule=number)
     tag = dictionary.parse_tag(text)

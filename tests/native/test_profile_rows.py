@@ -265,7 +265,7 @@ def _types(sop_class: str) -> dict[int, int]:
 @cache
 def _of_class(name: str) -> Outcome:
     with TemporaryDirectory() as folder:
-        source = made.build({(case.tag, case.vr) for case in COMPOUND}, made.EXPLICIT, CLASSES[name].encode())
+        source = made.build({(case.tag, case.vr) for case in COMPOUND}, ENCODINGS["explicit"], CLASSES[name].encode())
         return made.rewrite(_profile(""), source, Path(folder))
 
 

@@ -251,6 +251,42 @@ def test_a_path_through_a_removed_sequence_is_a_contradiction() -> None:
     assert len(_mine(opened + body).spec.paths) == 1
 
 
+def test_a_contradiction_that_only_some_objects_would_meet_is_found_at_once() -> None:
+    body = """
+[[rule]]
+tag = "RadiopharmaceuticalInformationSequence"
+action = "remove"
+when = { modality = "PT" }
+[[rule]]
+path = "RadiopharmaceuticalInformationSequence/RadionuclideTotalDose"
+action = "keep"
+when = { %s }
+"""
+    told = _error(body % 'manufacturer = "GE"')
+    assert "mine.toml:8" in told
+    assert "rule at line 4" in told
+    assert len(_mine(body % 'modality = "CT"').profile.rules) == 2
+    private = """
+[[rule]]
+private = { group = 0x0019, creator = "ACME", element = 1 }
+action = "keep"
+when = { modality = "CT" }
+"""
+    assert "vr" in _error(private)
+
+
+def test_too_many_conditions_beside_paths_are_refused() -> None:
+    rules = "".join(
+        f'[[rule]]\ntag = "StationName"\naction = "keep"\nwhen = {{ equals = {{ Modality = "M{n}" }} }}\n'
+        for n in range(11)
+    )
+    path = (
+        '[[rule]]\npath = "RadiopharmaceuticalInformationSequence/RadionuclideTotalDose"\naction = "keep"\n'
+    )
+    assert len(_mine(rules).profile.rules) == 11
+    assert "at most 10" in _error(rules + path)
+
+
 def test_the_safe_list_keeps_numbers_and_codes_only() -> None:
     private = compiled("research").spec.private
     by_vr = {(vr, NAMES[action]) for _, _, _, vr, action, _ in private}
