@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import multiprocessing
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from engine.batch.compare import PIECE, Likeness, compare
 from engine.batch.outputs import Outputs, Put
 from engine.errors import Refusal
 from engine.pseudonymize.plan import ZEROS, ObjectPlan
+from tests.support.batch import wait_for
 
 BODY = bytes(range(256)) * 64
 FOLDER = "0123456789abcdef0123456789abcdef/2.25.1/2.25.2"
@@ -174,16 +177,16 @@ def test_a_failed_rename_leaves_no_part(tmp_path: Path, source: int) -> None:
     assert parts(tmp_path) == []
 
 
-def _race(tmp_path: Path, mine: bytes, start: object, results: object) -> None:
+def _race(tmp_path: Path, mine: bytes, start: Any, results: Any) -> None:
     ways = outputs(tmp_path)
     descriptor = os.open(tmp_path / "source", os.O_RDONLY)
     for number in range(200):
         wanted = replace(plan(tail=mine), sop_instance_uid=f"2.25.{number}")
-        start.wait()  # type: ignore[attr-defined]
+        start.wait()
         try:
-            results.put((number, mine, ways.put(wanted, descriptor, os.fstat(descriptor)).value))  # type: ignore[attr-defined]
+            results.put((number, mine, ways.put(wanted, descriptor, os.fstat(descriptor)).value))
         except Refusal as refusal:
-            results.put((number, mine, refusal.code))  # type: ignore[attr-defined]
+            results.put((number, mine, refusal.code))
 
 
 @pytest.mark.usefixtures("source")
@@ -205,6 +208,39 @@ def test_two_workers_that_want_one_name_at_once_take_turns(tmp_path: Path) -> No
         assert sorted(verdicts.values()) == ["same-uid", "written"]
         [winner] = [mine for mine, verdict in verdicts.items() if verdict == "written"]
         assert found[f"{FOLDER}/2.25.{number}.dcm"].endswith(winner)
+
+
+def _put_one(tmp_path: Path, result: Any) -> None:
+    descriptor = os.open(tmp_path / "source", os.O_RDONLY)
+    try:
+        result.put(put(outputs(tmp_path), plan(), descriptor).value)
+    except Refusal as refusal:
+        result.put(refusal.code)
+
+
+def _somebody_waits_for_a_lock(path: Path) -> bool:
+    inode = f":{path.stat().st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+@pytest.mark.usefixtures("source")
+def test_a_name_that_was_given_while_a_worker_waited_for_it_is_not_taken(tmp_path: Path) -> None:
+    outputs(tmp_path).close()  # makes the folders
+    names = tmp_path / "out" / ".penstock" / "names"
+    held = os.open(names, os.O_RDWR)
+    fcntl.lockf(held, fcntl.LOCK_EX)
+    context = multiprocessing.get_context("fork")
+    result = context.SimpleQueue()
+    waiting = context.Process(target=_put_one, args=(tmp_path, result))
+    waiting.start()
+    wait_for(lambda: _somebody_waits_for_a_lock(names))
+    taken = tmp_path / "out" / FOLDER / "2.25.3.dcm"
+    taken.write_bytes(b"another worker's")
+    os.close(held)
+    assert result.get() == "same-uid"
+    waiting.join()
+    assert taken.read_bytes() == b"another worker's"
+    assert parts(tmp_path) == []
 
 
 def likeness(tmp_path: Path, source: int, data: bytes, the_plan: ObjectPlan | None = None) -> Likeness:
