@@ -32,7 +32,8 @@ class ObjectPlan:
     offset ZEROS is zeros.
 
     The first span begins with the element `body_tag`, whose header's bytes are `body_header`. All UIDs are the new ones.
-    `size` is the length of the whole output in bytes; `counts` holds elements by action.
+    `size` is the length of the whole output in bytes; `counts` holds elements by action;
+    `pixels` is "none", "kept" or "masked".
     """
 
     head: bytes
@@ -48,6 +49,7 @@ class ObjectPlan:
     series_instance_uid: str
     hashed_id: str
     counts: dict[str, int]
+    pixels: str = "none"
 
 
 def write_plan(plan: ObjectPlan, source: int, target: int) -> None:

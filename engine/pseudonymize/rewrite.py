@@ -106,6 +106,7 @@ class Pseudonymizer:
             series_instance_uid=work.new(SERIES_UID),
             hashed_id=work.identity.hashed_id.decode("ascii"),
             counts=found.counts,
+            pixels="none" if found.body_tag is None else "masked" if mask is not None else "kept",
         )
 
     def _rewriter(self, source: Source, mask: Mask | None) -> Rewriter:

@@ -66,6 +66,7 @@ def encode(plan: ObjectPlan, source_size: int) -> bytes:
             "series_instance_uid": plan.series_instance_uid,
             "hashed_id": plan.hashed_id,
             "counts": plan.counts,
+            "pixels": plan.pixels,
         }
     )
     content = b"".join((MAGIC, _LENGTH.pack(len(told)), told, plan.head, plan.tail))
@@ -106,6 +107,7 @@ def _sidecar(told: dict[str, Any], data: bytes, head_at: int) -> Sidecar:
             series_instance_uid=told["series_instance_uid"],
             hashed_id=told["hashed_id"],
             counts=told["counts"],
+            pixels=told["pixels"],
         ),
         told["source_size"],
     )
