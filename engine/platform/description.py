@@ -14,7 +14,7 @@ from engine._native import reader
 from engine.errors import Refusal
 
 FIRST_TRY = 1 << 16
-MOST_PREFIX = 8 << 20
+MOST_PREFIX = 4 << 20
 _UNKNOWN_SIZE = 1 << 62
 _PREAMBLE = 132
 _SOP_CLASS, _SOP_INSTANCE, _MODALITY = 0x00080016, 0x00080018, 0x00080060
@@ -72,7 +72,7 @@ class DescriptionReader:
         try:
             self._description = describe(self._prefix, size)
         except reader.NeedMore as need:
-            self._needed = max(need.upto, 2 * len(self._prefix))
+            self._needed = min(max(need.upto, 2 * len(self._prefix)), MOST_PREFIX)
             if len(self._prefix) >= MOST_PREFIX:
                 raise Refusal(
                     "head-too-long", f"no Series Instance UID in the first {MOST_PREFIX} bytes"

@@ -4,7 +4,7 @@
     header  = b"PNSTOCK" + format version (1 byte) + plaintext bytes a chunk (4 bytes, big endian)
     chunk i = ciphertext + tag of 16 bytes; all but the last are full
     nonce i = 4 zero bytes + i (8 bytes, big endian)
-    AAD i   = tenant NUL object id NUL, i (8 bytes), format version (1 byte), 1 if it is the last, else 0
+    AAD i   = tenant NUL object id NUL, header, i (8 bytes), 1 if the chunk is the last, else 0 (1 byte)
 
 A data key is random, used for one object and never twice, so counting nonces are safe. The index and the
 last flag in the additional data make a chunk that was moved, repeated, dropped or taken from another object
@@ -29,7 +29,7 @@ TAG = 16
 _MAGIC = b"PNSTOCK" + bytes([FORMAT])
 _HEADER = struct.Struct(">8sI")
 _NONCE = struct.Struct(">4xQ")
-_PLACE = struct.Struct(">QBB")
+_PLACE = struct.Struct(">QB")
 
 
 class EncryptedWriter:
@@ -42,14 +42,15 @@ class EncryptedWriter:
     def __init__(self, descriptor: int, data_key: bytes, tenant: str, object_id: str) -> None:
         self._descriptor = descriptor
         self._cipher = AESGCM(data_key)
-        self._name = _name(tenant, object_id)
+        header = _HEADER.pack(_MAGIC, CHUNK)
+        self._context = _name(tenant, object_id) + header
         self._hash = blake3()
         self._chunk = bytearray(CHUNK)
         self._out = bytearray(CHUNK + TAG)
         self._filled = 0
         self._index = 0
         self.length = 0
-        _write_all(descriptor, _HEADER.pack(_MAGIC, CHUNK))
+        _write_all(descriptor, header)
 
     def write(self, data: bytes | memoryview) -> None:
         """Take some bytes of the object."""
@@ -74,7 +75,7 @@ class EncryptedWriter:
         self._cipher.encrypt_into(
             _NONCE.pack(self._index),
             memoryview(self._chunk)[: self._filled],
-            self._name + _PLACE.pack(self._index, FORMAT, last),
+            self._context + _PLACE.pack(self._index, last),
             out,
         )
         _write_all(self._descriptor, out)
@@ -96,7 +97,7 @@ def decrypt(descriptor: int, data_key: bytes, tenant: str, object_id: str) -> It
     if not 0 < chunk <= 1 << 24:
         raise _altered(object_id, "its header is not one of ours")
     cipher = AESGCM(data_key)
-    name = _name(tenant, object_id)
+    context = _name(tenant, object_id) + header
     offset = _HEADER.size
     index = 0
     while True:
@@ -104,7 +105,7 @@ def decrypt(descriptor: int, data_key: bytes, tenant: str, object_id: str) -> It
         offset += len(encrypted)
         last = offset >= size
         try:
-            yield cipher.decrypt(_NONCE.pack(index), encrypted, name + _PLACE.pack(index, FORMAT, last))
+            yield cipher.decrypt(_NONCE.pack(index), encrypted, context + _PLACE.pack(index, last))
         except (InvalidTag, ValueError) as problem:
             raise _altered(object_id, f"chunk {index} does not verify") from problem
         if last:

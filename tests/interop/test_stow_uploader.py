@@ -262,7 +262,7 @@ def test_an_uploader_killed_at_a_named_point_loses_and_doubles_nothing(
         ready.add(number)
     monkeypatch.setenv("PENSTOCK_KILL_POINT", f"{point}:{tmp_path / 'mark'}")
     uploader.start()
-    until(lambda: (tmp_path / "mark").exists(), point)
+    until((tmp_path / "mark").exists, point)
     assert uploader.stop() == -signal.SIGKILL
     originals = {path.stem for path in (ready.spool.folder_of(ready.pass_id) / "in").iterdir()}
     digests = set(arrived(platform, ready).values())
