@@ -14,12 +14,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from engine.errors import ConfigError, Refusal
 from engine.profile import Profile, compile_profile, load, shipped
+from engine.profile.actions import ADMISSIBLE
 from engine.profile.compare import compare, compare_on_file
 from engine.profile.conformance import remarks, statement
 from engine.profile.ctp import import_script
 from engine.profile.deviations import deviations
 from engine.profile.explain import explain
 from engine.profile.loader import loads
+from engine.profile.model import OPTIONS
 from engine.profile.schema import schema
 
 HEADER = 'profile = "mine"\nbase = "ps3.15@2026c/basic"\n'
@@ -380,3 +382,18 @@ def test_a_text_that_is_no_script_is_refused(text: str, part: str) -> None:
     with pytest.raises(ConfigError) as caught:
         import_script(text, "x")
     assert part in str(caught.value)
+
+
+# --- the documentation -----------------------------------------------------------------------------------------------
+
+
+def test_the_example_of_the_documentation_is_a_profile(root: Path) -> None:
+    text = (root / "docs" / "profiles.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    assert _validates(example)
+    assert len(compile_profile(loads(example, "docs/profiles.md")).profile.rules) == 6
+
+
+def test_the_documentation_names_every_action_and_option(root: Path) -> None:
+    text = (root / "docs" / "profiles.md").read_text(encoding="utf-8")
+    assert [word for word in (*ADMISSIBLE, *OPTIONS, *shipped()) if word not in text] == []
