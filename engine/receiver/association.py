@@ -142,6 +142,7 @@ class Association(asyncio.BufferedProtocol):
         """One event of the stream."""
         stream = self._stream
         if event == PDU:
+            self._reason = UNEXPECTED_PDU  # if the table says so
             self._on(PDU_EVENTS[stream.pdu[0]])
         elif event == COMMAND:
             self._on(Event.P_DATA)
@@ -207,7 +208,6 @@ class Association(asyncio.BufferedProtocol):
     def ar_2(self) -> None:
         """What is being made durable is still answered."""
         if self._stream.inside_message:
-            self._reason = UNEXPECTED_PDU
             self._on(Event.INVALID_PDU)
         elif self._operations is None or not self._operations.due:
             self._on(Event.ANSWERED)
