@@ -68,11 +68,6 @@ class Tally:
     left: tuple[bytes, ...] = ()
     halt: SpoolError | None = None
 
-    @property
-    def files(self) -> int:
-        """How many files met their fate."""
-        return self.written + self.present + self.already_done + len(self.refused)
-
 
 @dataclass(frozen=True, slots=True)
 class Keys:
