@@ -161,7 +161,7 @@ class Courier:
         self, batch: Sequence[OutgoingObject], reply: Reply, problem: TransportError, trying: bool
     ) -> None:
         work = self._work
-        wait = work.gate.failed(problem, reply.retry_after, trying=trying)
+        wait = work.gate.failed(reply.retry_after, trying=trying)
         work.notice.request(problem.code)
         work.notice.trouble(problem, wait)
         if problem.code.startswith(_RENEWED_AFTER):

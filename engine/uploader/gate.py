@@ -10,8 +10,6 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from engine.errors import TransportError
-
 LONGEST_ASKED = 3600.0
 
 
@@ -27,12 +25,6 @@ class Gate:
         self._trying = False
         self._closed_until = 0.0
         self._changed = asyncio.Event()
-        self.problem: TransportError | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the last thing heard of the platform was good."""
-        return not self._failures
 
     async def enter(self) -> bool:
         """Wait until a request may go. True if it is the one that tries whether the platform is back.
@@ -54,16 +46,14 @@ class Gate:
     def succeeded(self) -> None:
         """The platform answered as it should."""
         self._failures = 0
-        self.problem = None
         self._tell()
 
-    def failed(self, problem: TransportError, retry_after: float | None = None, *, trying: bool) -> float:
+    def failed(self, retry_after: float | None = None, *, trying: bool) -> float:
         """The platform did not answer as it should. Returns for how many seconds the gate is closed now.
 
         Requests that were under way together count as one failure; one that was `trying` counts by itself.
         """
         now = asyncio.get_running_loop().time()
-        self.problem = problem
         if trying or not self._failures:
             wait = min(self._most, self._first * 2.0 ** min(self._failures, 60)) * (1 - self._jitter() / 2)
             self._failures += 1
