@@ -6,21 +6,14 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 import pytest
-from blake3 import blake3
 
-from engine.batch import Report, Request, run
-from engine.batch.compare import pieces
-from engine.profile import compiled
-from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.plan import ObjectPlan
-from engine.pseudonymize.rewrite import Pseudonymizer
 from tests.support import complaints
 from tests.support.batch import UNSEEN
+from tests.support.recorded import Recorded, recorded
 
 pytestmark = pytest.mark.corpus
 
@@ -39,70 +32,19 @@ def reviewed(kind: str) -> dict[str, str]:
     return found
 
 
-class Recording(Pseudonymizer):
-    """The real one; it also writes down which input became which bytes, which a run forgets on purpose."""
-
-    log = -1
-
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
-        made = super().plan(fd, size, pass_key)
-        digest = blake3()
-        for piece in pieces(made, fd):
-            digest.update(piece)
-        source = os.readlink(f"/proc/self/fd/{fd}")
-        os.write(self.log, f"{digest.hexdigest()} {source}\n".encode())
-        return made
-
-
-@dataclass(frozen=True)
-class Rewritten:
-    """One run over the whole corpus. `output_of`: input → its output; several inputs may have one."""
-
-    report: Report
-    refused: dict[str, str]
-    output_of: dict[Path, Path]
-    outputs: list[Path]
-
-
-def rewrite(corpus: Path, folder: Path, profile: str) -> Rewritten:
-    """The whole corpus in one run of two workers."""
-    log = folder / "log"
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    request = Request(
-        source=corpus,
-        out=folder / "out",
-        profile=compiled(profile),
-        secret=HashSecret(bytes(range(32))),
-        workers=2,
-        keep_same_uid=True,
-    )
-    report = run(request, make=type("Logged", (Recording,), {"log": descriptor}))
-    os.close(descriptor)
-    outputs = sorted(request.out.rglob("*.dcm"))
-    by_digest = {blake3(path.read_bytes()).hexdigest(): path for path in outputs}
-    output_of = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        digest, source = line.split(" ", 1)
-        if digest in by_digest:
-            output_of[Path(source)] = by_digest[digest]
-    told = orjson.loads((request.out / "quarantine.json").read_bytes())
-    refused = {entry["path"]: entry["code"] for entry in told["refused"]}
-    return Rewritten(report, refused, output_of, outputs)
-
-
 @pytest.fixture(scope="module")
-def rewritten(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Rewritten:
+def rewritten(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("corpus")
     (folder / "unseen.toml").write_text(UNSEEN, encoding="utf-8")
-    return rewrite(corpus, folder, str(folder / "unseen.toml"))
+    return recorded(corpus, folder, str(folder / "unseen.toml"))
 
 
-def test_the_refused_files_are_those_of_the_reviewed_list(rewritten: Rewritten) -> None:
+def test_the_refused_files_are_those_of_the_reviewed_list(rewritten: Recorded) -> None:
     assert rewritten.refused == reviewed("structure") | NOT_OBJECTS
 
 
 def test_the_shipped_profile_refuses_besides_what_its_pixels_may_tell(corpus: Path, tmp_path: Path) -> None:
-    by_default = rewrite(corpus, tmp_path, "default")
+    by_default = recorded(corpus, tmp_path, "default")
     assert by_default.refused == reviewed("structure") | reviewed("pixels") | NOT_OBJECTS
     codes = {"burned-in", "secondary-capture", "screen-save", "ultrasound-regions", "mask-compressed"}
     assert set(reviewed("pixels").values()) <= codes
@@ -117,7 +59,7 @@ def test_a_whole_file_that_pydicom_reads_without_force_is_not_on_the_list(corpus
         assert not whole or code == "dicomdir", path
 
 
-def test_every_other_file_has_an_output_with_the_planned_bytes(corpus: Path, rewritten: Rewritten) -> None:
+def test_every_other_file_has_an_output_with_the_planned_bytes(corpus: Path, rewritten: Recorded) -> None:
     inputs = {Path(folder) / name for folder, _, names in os.walk(corpus) for name in names}
     missing = [
         path
@@ -141,7 +83,7 @@ def _read(pair: tuple[Path, Path]) -> tuple[Path, frozenset[str], bool]:
 
 
 @pytest.fixture(scope="module")
-def read_by_pydicom(rewritten: Rewritten) -> list[tuple[Path, frozenset[str], bool]]:
+def read_by_pydicom(rewritten: Recorded) -> list[tuple[Path, frozenset[str], bool]]:
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return pool.map(_read, sorted(rewritten.output_of.items()), chunksize=16)
 
@@ -156,7 +98,7 @@ def test_pixel_data_is_the_same_bytes(read_by_pydicom: list[tuple[Path, frozense
     assert [source for source, _, same in read_by_pydicom if not same] == []
 
 
-def test_dcmdump_reads_every_output_without_new_complaints(rewritten: Rewritten) -> None:
+def test_dcmdump_reads_every_output_without_new_complaints(rewritten: Recorded) -> None:
     if not complaints.have_dcmdump():
         pytest.skip("no dcmdump (Debian's dcmtk) here")
     said = {path: words for path, words in complaints.dcmdump(rewritten.outputs).items() if words}
