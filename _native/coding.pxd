@@ -21,3 +21,8 @@ cdef inline bint is_code(uint32_t tag) noexcept nogil:
     """Attributes of a coded entry (PS3.3 table 8.8-1) that a public scheme vouches for."""
     return (tag == 0x00080100 or tag == 0x00080102 or tag == 0x00080103 or tag == 0x00080104 or tag == 0x00080119
             or tag == 0x00080120)
+
+
+cdef inline bint is_content_value(uint32_t tag) noexcept nogil:
+    """Attributes that hold the value of a content item (PS3.3 table C.17.3-7): times, names, UIDs, text."""
+    return 0x0040A120 <= tag <= 0x0040A124 or tag == 0x0040A160

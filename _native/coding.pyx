@@ -7,12 +7,13 @@ from libc.string cimport memset
 from engine._native.elements cimport OK, UNDEFINED, Header, read_header, trim
 from engine._native.nesting cimport *
 from engine._native.program cimport KEEP, REMOVE, REPLACE, SCRUB
-from engine._native.reader cimport FINE, NEED_MORE, fail, skip_undefined
+from engine._native.reader cimport FINE, NEED_MORE, content_syntax, fail, skip_undefined
 
 cdef enum:
     CONCEPT_NAME = 0x0040A043
     CODE_VALUE = 0x00080100
     SCHEME = 0x00080102
+    UN = (c'U' << 8) | c'N'
 
 
 cdef class Coding(Nesting):
@@ -43,6 +44,7 @@ cdef class Coding(Nesting):
             mode = SCRUBBING
         if not self.open_level(lv, h, DATASET, lv.syntax, mode, False, lv.step):
             return 0
+        w.levels[w.depth].as_said = action == KEEP
         w.levels[w.depth].public_code = (
             own.scheme_size and self.program.is_public(w.p + own.scheme_at, own.scheme_size))
         return 1
@@ -56,7 +58,7 @@ cdef class Coding(Nesting):
         cdef const uint8_t* text
         while at + 8 <= limit:
             if at + 12 > w.avail and w.avail < w.total:
-                return not fail(&self.trouble, NEED_MORE, at + 12, 0)
+                return not fail(&self.trouble, NEED_MORE, min(at + 12, w.total), 0)
             if at > w.avail or read_header(w.p + at, min(w.avail, limit) - at, syntax, &h) != OK:
                 return 1
             if h.tag > CONCEPT_NAME or (h.tag >> 16) == 0xFFFE:
@@ -66,7 +68,9 @@ cdef class Coding(Nesting):
                 code.concept_at = at
                 return 1
             if h.length == UNDEFINED:
-                at = skip_undefined(w.p, at, w.avail, w.total, syntax, False, &self.trouble)
+                at = skip_undefined(
+                    w.p, at, w.avail, limit, content_syntax(w.p, at, w.avail, 0) if h.vr == UN else syntax, False,
+                    &self.trouble)
                 if self.trouble.stop == NEED_MORE:
                     return 0
                 if self.trouble.stop != FINE:

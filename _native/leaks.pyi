@@ -10,7 +10,7 @@ class LeakScan:
 def search(
     text: Buffer, identifiers: Iterable[bytes] = (), names: Iterable[bytes] = (), uids: Iterable[bytes] = ()
 ) -> list[tuple[int, int, bool]]:
-    """Where original values stand in `text`, as (offset, length in bytes, is it a UID), at most 64 of them.
+    """Where original values stand in `text`, as (offset, length in bytes, is it a UID), in the order of the text.
 
     Values may be multi-valued (backslashes); of `names` each component and word counts. Shorter than 4 bytes is not looked for.
     ASCII letters match in either case. Digits inside a longer number, letters inside a longer word and a UID inside a longer one

@@ -12,14 +12,14 @@ cdef inline uint32_t short_gram(const uint8_t* p) noexcept nogil:
     """Four bytes with bit 5 set: letters lose their case, and some other bytes fall together, which only the filter sees."""
     cdef uint32_t gram
     memcpy(&gram, p, GRAM)
-    return ((gram | <uint32_t>0x20202020u) * <uint32_t>2654435761u) >> 16
+    return (gram | <uint32_t>0x20202020u) * <uint32_t>2654435761u
 
 
 cdef inline uint32_t long_gram(const uint8_t* p) noexcept nogil:
     """Eight bytes of a UID, which has no letters."""
     cdef uint64_t gram
     memcpy(&gram, p, UID_GRAM)
-    return <uint32_t>((gram * <uint64_t>0x9E3779B97F4A7C15u) >> 48)
+    return <uint32_t>((gram * <uint64_t>0x9E3779B97F4A7C15u) >> 32)
 
 
 cdef inline uint8_t folded(uint8_t c) noexcept nogil:
@@ -38,24 +38,55 @@ cdef class LeakScan:
     """See leaks.pyi."""
 
     def __cinit__(self):
-        self.room, self.arena_room = 64, 4096
+        self.room, self.arena_room, self.hit_room = 64, 4096, 64
         self.patterns = <Pattern*>malloc(self.room * sizeof(Pattern))
         self.arena = <uint8_t*>malloc(self.arena_room)
-        if self.patterns == NULL or self.arena == NULL:
+        self.hits = <Hit*>malloc(self.hit_room * sizeof(Hit))
+        if self.patterns == NULL or self.arena == NULL or self.hits == NULL or not self.clear():
             raise MemoryError
-        self.clear()
 
     def __dealloc__(self):
         free(self.patterns)
         free(self.arena)
+        free(self.hits)
+        free(self.bits)
+        free(self.chains)
 
-    cdef void clear(self) noexcept nogil:
+    cdef int clear(self) noexcept nogil:
+        """Forgets all patterns and hits; 0 when memory ran out."""
         self.count = self.hit_count = 0
         self.arena_size = 0
         self.short_grams = self.long_grams = False
         self.effort = EFFORT
-        memset(self.bits, 0, sizeof(self.bits))
-        memset(self.chains, 0xFF, sizeof(self.chains))
+        return self._resize(FIRST_CHAINS)
+
+    cdef int _resize(self, int power) noexcept nogil:
+        """Gives the chains and the filter their size and links every pattern anew; 0 when memory ran out."""
+        cdef size_t chains = <size_t>1 << power, words = (chains << FILTER_BITS) >> 6
+        cdef int32_t* new_chains
+        cdef uint64_t* new_bits
+        cdef int32_t i
+        if self.power != power:
+            new_chains = <int32_t*>realloc(self.chains, chains * sizeof(int32_t))
+            if new_chains == NULL:
+                return 0
+            self.chains = new_chains
+            new_bits = <uint64_t*>realloc(self.bits, words * sizeof(uint64_t))
+            if new_bits == NULL:
+                return 0
+            self.bits, self.power = new_bits, power
+        memset(self.chains, 0xFF, chains * sizeof(int32_t))
+        memset(self.bits, 0, words * sizeof(uint64_t))
+        for i in range(self.count):
+            self._link(i)
+        return 1
+
+    cdef void _link(self, int32_t index) noexcept nogil:
+        cdef Pattern* pattern = &self.patterns[index]
+        cdef uint32_t chain = pattern.hash >> (32 - self.power), bit = pattern.hash >> (32 - self.power - FILTER_BITS)
+        pattern.next = self.chains[chain]
+        self.chains[chain] = index
+        self.bits[bit >> 6] |= <uint64_t>1 << (bit & 63)
 
     cdef int add(self, const uint8_t* p, size_t n, bint is_uid) noexcept nogil:
         """Takes one pattern; 0 when memory or effort ran out. Patterns shorter than a gram, or known already, are passed over."""
@@ -73,7 +104,7 @@ cdef class LeakScan:
             anchor = 0
             hashed = short_gram(p)
             self.short_grams = True
-        i = self.chains[hashed & (CHAINS - 1)]
+        i = self.chains[hashed >> (32 - self.power)]
         while i >= 0:
             self.effort -= 1
             if self.patterns[i].hash == hashed and self.patterns[i].size == n and self._matches(&self.patterns[i], p, n, 0):
@@ -95,13 +126,11 @@ cdef class LeakScan:
             self.arena = larger
             self.arena_room *= 2
         memcpy(self.arena + self.arena_size, p, n)
-        self.patterns[self.count] = Pattern(
-            self.arena_size, <uint32_t>n, anchor, hashed, self.chains[hashed & (CHAINS - 1)], is_uid)
-        self.chains[hashed & (CHAINS - 1)] = self.count
-        self.bits[hashed >> 6] |= <uint64_t>1 << (hashed & 63)
+        self.patterns[self.count] = Pattern(self.arena_size, <uint32_t>n, anchor, hashed, -1, is_uid)
+        self._link(self.count)
         self.arena_size += n
         self.count += 1
-        return 1
+        return self.count < (2 << self.power) or self._resize(self.power + 2)
 
     cdef int add_identifier(self, const uint8_t* p, size_t n, bint is_name) noexcept nogil:
         """Takes each of the values of an attribute; of a person's name (PS3.5 6.2.1) also each of its words."""
@@ -140,7 +169,7 @@ cdef class LeakScan:
         return not (is_letter(p[size - 1]) and is_letter(after))
 
     cdef int search(self, const uint8_t* text, size_t n) noexcept nogil:
-        """Notes where patterns stand in the text, the first MAX_HITS of them; 0 when the effort ran out."""
+        """Notes where patterns stand in the text; 0 when the effort or the memory ran out."""
         cdef size_t i, long_end = n - UID_GRAM + 1 if self.long_grams and n >= UID_GRAM else 0
         cdef uint32_t hashed
         if n < GRAM or not (self.short_grams or self.long_grams):
@@ -149,22 +178,32 @@ cdef class LeakScan:
         for i in range(n - GRAM + 1):
             if self.short_grams:
                 hashed = short_gram(text + i)
-                if (self.bits[hashed >> 6] >> (hashed & 63)) & 1 and not self._try(hashed, text, n, i):
+                if self._may_be(hashed) and not self._try(hashed, text, n, i):
                     return 0
             if i < long_end:
                 hashed = long_gram(text + i)
-                if (self.bits[hashed >> 6] >> (hashed & 63)) & 1 and not self._try(hashed, text, n, i):
+                if self._may_be(hashed) and not self._try(hashed, text, n, i):
                     return 0
         return 1
 
+    cdef inline bint _may_be(self, uint32_t hashed) noexcept nogil:
+        cdef uint32_t bit = hashed >> (32 - self.power - FILTER_BITS)
+        return (self.bits[bit >> 6] >> (bit & 63)) & 1
+
     cdef int _try(self, uint32_t hashed, const uint8_t* text, size_t n, size_t at) noexcept nogil:
-        cdef int32_t k = self.chains[hashed & (CHAINS - 1)]
+        cdef int32_t k = self.chains[hashed >> (32 - self.power)]
         cdef Pattern* pattern
+        cdef Hit* more
         while k >= 0:
             pattern = &self.patterns[k]
             self.effort -= 1
-            if (pattern.hash == hashed and at >= pattern.anchor and self.hit_count < MAX_HITS
-                    and self._matches(pattern, text, n, at - pattern.anchor)):
+            if pattern.hash == hashed and at >= pattern.anchor and self._matches(pattern, text, n, at - pattern.anchor):
+                if self.hit_count == self.hit_room:
+                    more = <Hit*>realloc(self.hits, 2 * self.hit_room * sizeof(Hit))
+                    if more == NULL or self.hit_count >= MAX_HITS:
+                        return 0    # no hit is ever dropped: one of them may be the leak
+                    self.hits = more
+                    self.hit_room *= 2
                 self.hits[self.hit_count] = Hit(at - pattern.anchor, k)
                 self.hit_count += 1
             k = pattern.next

@@ -41,6 +41,7 @@ cdef struct Level:
     uint8_t syntax          # of its elements; a UN's content may differ from what holds it
     uint8_t mode
     bint content            # its items are content items of a structured report (PS3.3 C.17.3)
+    bint as_said            # a content item whose concept the profile keeps: its value stays, whatever its tag's rule
     bint public_code        # the code that this item states is of a public scheme
     int step                # path rules: the step reached, -1 for none
     int blocks              # how many private blocks were open when it began
@@ -65,6 +66,7 @@ cdef struct Walk:
     int depth
     Block blocks[MAX_BLOCKS]
     int block_count
+    int block_hit           # the private block whose element is being treated, -1 for none
     int inserted            # insertions written so far
     bint tail               # behind the body: nothing is inserted
     uint32_t counts[32]

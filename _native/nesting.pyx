@@ -29,7 +29,7 @@ cdef class Nesting(Replacer):
             return not fail(&self.trouble, TOO_DEEP, w.pos, h.tag)
         lv = above + 1
         lv.kind, lv.syntax, lv.mode, lv.content, lv.step = kind, syntax, mode, content, step
-        lv.public_code = False
+        lv.public_code = lv.as_said = False
         lv.defined = h.length != UNDEFINED
         lv.limit = w.pos + h.size + h.length if lv.defined else above.limit
         lv.patch = NO_PATCH
@@ -114,10 +114,11 @@ cdef class Nesting(Replacer):
         cdef Block* block
         if self.program.unknown_private == KEEP:
             return KEEP
-        if 0x10 <= element <= 0xFF and h.length != UNDEFINED and (h.vr == 0 or h.vr == LO) and lv.mode == KEEPING:
+        if 0x10 <= element <= 0xFF:
             for i in range(lv.blocks, w.block_count):
                 if w.blocks[i].number == element and w.blocks[i].group == group:
                     w.blocks[i].number = 0      # reserved again by somebody: what follows is no longer the first one's
+        if 0x10 <= element <= 0xFF and h.length != UNDEFINED and (h.vr == 0 or h.vr == LO) and lv.mode == KEEPING:
             n = h.length
             name = trim(w.p + value, &n)
             creator = self.program.creator_index(group, name, n)
@@ -147,7 +148,7 @@ cdef class Nesting(Replacer):
                     if creator == KEEP and vr_kind(h.vr if h.vr and h.vr != UN else vr[0]) & NUMBER:
                         creator = NUMERIC_ONLY      # a number is kept as a number, not as whatever stands under its VR
                     if creator != REMOVE:
-                        block.used = True
+                        w.block_hit = i
                         return creator
                     break
         w.counts[PRIVATE] += 1

@@ -26,6 +26,7 @@ cdef class Replacer(Output):
     cdef LeakScan leaks
     cdef const uint8_t* charset # the Specific Character Set in force at the element being replaced
     cdef uint32_t charset_size
+    cdef bint busy
     cdef object raised          # what `encode` raised, if it was no ordinary exception
 
     cdef int replace(

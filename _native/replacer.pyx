@@ -3,7 +3,7 @@
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memchr
 
 from engine._native.elements cimport EXPLICIT, NULPAD, NUMBER, Header, trim, vr_kind, vr_width
 from engine._native.leaks cimport LeakScan
@@ -20,6 +20,7 @@ cdef extern from "values.h" nogil:
     const int UID_MAX "PS_UID_MAX"
     size_t uid_from_digest "ps_uid_from_digest"(const uint8_t* digest, uint8_t* out)
     int shift_date "ps_shift_date"(uint8_t* p, size_t n, int days)
+    int truncate_date "ps_truncate_date"(uint8_t* p, size_t n)
     int generalise_age "ps_generalise_age"(uint8_t* p, size_t n)
 
 cdef enum:
@@ -41,6 +42,8 @@ cdef class Replacer(Output):
 
     def set_pass_key(self, bytes key not None):
         """Takes the key under which UIDs are replaced; 32 bytes."""
+        if self.busy:
+            raise RuntimeError("a rewriter does one object at a time")
         if len(key) != 32:
             raise ValueError("a pass key has 32 bytes")
         if key != self.pass_key_bytes:
@@ -166,11 +169,8 @@ cdef class Replacer(Output):
                 fine = fine and generalise_age(<uint8_t*>trimmed, size)
             elif action == SHIFT_DATE:
                 fine = fine and shift_date(<uint8_t*>trimmed, size, self.shift_days)
-            elif shift_date(<uint8_t*>trimmed, size, 0) and trimmed[4] != c'.':
-                memcpy(<uint8_t*>trimmed + 4, b"0101", 4)
-                memset(<uint8_t*>trimmed + 8, c' ', size - 8)
             else:
-                fine = False
+                fine = fine and truncate_date(<uint8_t*>trimmed, size)
         if fine:
             return 1
         self.out_size = before

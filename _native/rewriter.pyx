@@ -13,7 +13,7 @@ from engine._native.elements cimport (
 )
 from engine._native.program cimport *
 from engine._native.reader cimport *
-from engine._native.coding cimport Coding, is_code
+from engine._native.coding cimport Coding, is_code, is_content_value
 from engine._native.nesting cimport *
 from engine._native.program import ACTIONS
 
@@ -30,6 +30,7 @@ cdef enum:
     AS = (c'A' << 8) | c'S'
     AT = (c'A' << 8) | c'T'
     PN = (c'P' << 8) | c'N'
+    MOST_HEAD = 1 << 26             # bytes of a head that a caller holds at the most
     CHARSET = 0x00080005
     CONTENT = 0x0040A730
     FIRST_BODY = 0x7FE00008
@@ -71,8 +72,6 @@ cdef class Plan:
 cdef class Rewriter(Coding):
     """Rewrites heads by one program. Not for two threads at once: the output buffer is reused."""
 
-    cdef bint busy
-
     def rewrite(self, const uint8_t[::1] head not None, size_t total, size_t start, int syntax, *, bytes hashed_id not None,
                 bytes study_id not None, bytes sop_class not None, bytes sop_instance not None, int shift_days=0,
                 bint tail=False, bint scan=True,
@@ -82,6 +81,8 @@ cdef class Rewriter(Coding):
         cdef Header body
         cdef bytes value
         cdef bint done
+        if self.busy:
+            raise RuntimeError("a rewriter does one object at a time")
         if self.pass_key_bytes is None:
             raise ValueError("a pass key must be set first")
         if not 0 <= syntax <= 3 or start > <size_t>head.shape[0] or <size_t>head.shape[0] > total:
@@ -91,13 +92,11 @@ cdef class Rewriter(Coding):
             self.computed[i].data = <const uint8_t*><const char*><bytes>self.computed_bytes[i]
             self.computed[i].size = len(<bytes>self.computed_bytes[i])
         self.shift_days = shift_days
-        self.leaks.hit_count = 0
-        if not tail:
-            self.leaks.clear()      # what follows a body is searched for what stood before it, too
-        if self.busy:
-            raise RuntimeError("a rewriter does one object at a time")
+        self.leaks.hit_count = 0    # what follows a body is searched for what stood before it, too
+        if not tail and not self.leaks.clear():
+            raise MemoryError
         self.raised = None
-        self.begin(&head[0] if head.shape[0] else NULL, head.shape[0], start)
+        self.begin(&head[0] if head.shape[0] else NULL, min(total, <size_t>MOST_HEAD), start)
         memset(&self.w, 0, sizeof(Walk))
         self.w.p = self.source
         self.w.avail = head.shape[0]
@@ -234,7 +233,7 @@ cdef class Rewriter(Coding):
         cdef const Rule* rule
         cdef uint8_t action
         cdef uint16_t arg = 0, vr = h.vr, group = h.tag >> 16, known_vr = 0
-        cdef size_t value = w.pos + h.size, end
+        cdef size_t value = w.pos + h.size, end, before
         cdef int step = -1, inner = lv.syntax
         cdef int mode
         cdef bint sequence
@@ -251,6 +250,7 @@ cdef class Rewriter(Coding):
         if lv.group and group != lv.group:
             self.drop_unused_blocks(lv.blocks)
             lv.group = 0
+        w.block_hit = -1
         if group & 1:
             action = self.private_action(lv, h, value, end, &arg, &known_vr)
             if action == ACTION_COUNT:
@@ -283,6 +283,8 @@ cdef class Rewriter(Coding):
                 else:
                     action = rule.nested
                 arg, known_vr = rule.arg, rule.vr
+                if lv.as_said and is_content_value(h.tag):
+                    action = KEEP
                 if rule.marks & IDENTIFIER and h.length != UNDEFINED and known_vr != SQ:
                     if not self.remember_name(value, h.length, rule.vr):
                         return 0
@@ -311,6 +313,8 @@ cdef class Rewriter(Coding):
         if h.vr == UN and sequence:
             inner = content_syntax(w.p, value, w.avail if h.length == UNDEFINED else end, 0)
         w.counts[action] += 1
+        if w.block_hit >= 0 and (sequence or h.length == UNDEFINED):
+            w.blocks[w.block_hit].used = True
         if sequence:
             if h.vr and h.vr != SQ and h.vr != UN:
                 return not fail(&self.trouble, ITEM_EXPECTED, w.pos, h.tag)  # undefined length where no sequence can be
@@ -335,7 +339,14 @@ cdef class Rewriter(Coding):
                 return self.discard(lv, h, end)
             return self.open_level(lv, h, FRAGMENTS, lv.syntax, lv.mode, False, -1)
         w.pos = end
-        return self._value(lv, h, vr, action, arg, value)
+        if not group & 1:
+            return self._value(lv, h, vr, action, arg, value)
+        before = self.out_size + self.kept_to - self.kept_from
+        if not self._value(lv, h, vr, action, arg, value):
+            return 0
+        if w.block_hit >= 0 and self.out_size + self.kept_to - self.kept_from > before:
+            w.blocks[w.block_hit].used = True       # a value may turn out to be no number, and go
+        return 1
 
     cdef int _value(self, Level* lv, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil:
         """Applies an action to a plain value; `w.pos` is already behind it."""

@@ -52,7 +52,7 @@ class CompiledProfile:
         self.facts: tuple[int, ...] = tuple(sorted({SOP_CLASS, *wanted(profile.rules)}))
         self._programs: dict[tuple[tuple[bool, ...], str, bool], Program] = {}
         self.spec = self._specify(tuple(False for _ in self._conditions), "")
-        self.digest = _digest(self.spec, profile.rules)
+        self.digest = _digest(self.spec, profile)
 
     @cached_property
     def program(self) -> Program:
@@ -148,16 +148,17 @@ def _path_decision(rule: Rule, attribute: Attribute) -> Decision:
     return Decision(action, action, Level.PATH, f"rule at line {rule.line}", rule=rule)
 
 
-def _digest(spec: ProgramSpec, rules: tuple[Rule, ...]) -> str:
+def _digest(spec: ProgramSpec, profile: Profile) -> str:
     """Equal for profiles that do the same to every object, whatever they are called."""
     plain = spec.arguments()
+    plain["pixels"] = repr(profile.pixels)
     plain["constants"] = [value.hex() for value in spec.constants]
     plain["insertions"] = [repr(row) for row in spec.insertions if row[0] != DEIDENTIFICATION_METHOD]
     plain["private"] = [[group, creator.decode(), *rest] for group, creator, *rest in spec.private]
     plain["public_schemes"] = [scheme.decode() for scheme in spec.public_schemes]
     plain["concepts"] = [[scheme.decode(), code.decode(), action] for scheme, code, action in spec.concepts]
     plain["conditional"] = sorted(
-        repr(replace(rule, line=0, why="")) for rule in rules if rule.when is not None
+        repr(replace(rule, line=0, why="")) for rule in profile.rules if rule.when is not None
     )
     plain["iod_types"] = iod_types.digest()
     return blake3.blake3(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()

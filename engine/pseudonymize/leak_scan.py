@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cache
 
 from engine._native.program import Program
 from engine._native.reader import Refused, walk
+from engine.dicom.dictionary import attributes
 from engine.errors import Refusal
 
 NUMBERS = frozenset(
@@ -23,6 +25,12 @@ _BINARY = frozenset({"OB", "OW", "UN"})
 _BINARY_SIZE = 6
 
 
+@cache
+def _sequences() -> frozenset[int]:
+    """Tags that the dictionary knows as SQ: implicit VR does not tell."""
+    return frozenset(tag for tag, attribute in attributes().items() if attribute.vr == "SQ")
+
+
 def judge(head: bytes, syntax: int, hits: list[tuple[int, int, bool]], program: Program) -> None:
     """Refuses the object if any hit, as (offset in `head`, length in bytes, is it a UID), stands where it can name the
     patient. `head` is the new data set up to its body.
@@ -30,7 +38,7 @@ def judge(head: bytes, syntax: int, hits: list[tuple[int, int, bool]], program: 
     Raises Refusal `leak` with the tag of the element; what was found is not told.
     """
     try:
-        elements = walk(head, 0, syntax)
+        elements = walk(head, 0, syntax, _sequences())
     except Refused as refused:
         raise Refusal(
             "leak", "an original identifier stands in a head that cannot be read back", offset=refused.offset

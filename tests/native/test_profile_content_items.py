@@ -175,9 +175,6 @@ def _check(
         assert code == "K" or re.fullmatch(r"2\.25\.\d+", uid)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the rewriter lets the rules for UID and Text Value overrule a kept concept"
-)
 @pytest.mark.parametrize(
     ("option", "kind"), [("uids", "UIDREF"), ("device-identity", "TEXT"), ("institution-identity", "TEXT")]
 )
