@@ -8,6 +8,7 @@ Prints the status of each object on a line; -1 stands for one without an answer.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pydicom
@@ -30,6 +31,8 @@ def main(host: str, port: str, called: str, calling: str, *paths: str) -> None:
         print(int(answer.get("Status", -1)), flush=True)
     if association.is_established:
         association.release()
+    sys.stdout.flush()
+    os._exit(0)  # pynetdicom's threads would wait for the lost connection
 
 
 if __name__ == "__main__":

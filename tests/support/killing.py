@@ -54,12 +54,14 @@ class Killer:
     stage: Stage
     seed: int
     times: int
-    longest_pause: float = 2.5
+    longest_pause: float = 1.5
     killed: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
         chance = random.Random(self.seed)
         while sum(self.killed.values()) < self.times:
+            if chance.random() < 0.7:  # the others die while the gateway starts
+                travel.wait("a gateway that listens", lambda: listens(self.stage.gateway_port))
             time.sleep(chance.uniform(0.0, self.longest_pause))
             role = chance.choice(ROLES)
             pids = processes(self.stage)[role]
