@@ -78,7 +78,8 @@ class Command:
     """Command Data Set Type (0000,0800): 0x0101 = no data set follows."""
     status: int
     sop_class_uid: str
-    """Affected or Requested SOP Class UID: 1 to 64 digits and dots; also empty if it is anything else."""
+    """Affected or Requested SOP Class UID: up to 64 printable ASCII characters without space and backslash; also empty if it is
+    anything else. It comes from the peer and need not be a UID (real senders have letters in theirs): never a file's name."""
     sop_instance_uid: str
     """The same of the instance."""
     comment: bytes

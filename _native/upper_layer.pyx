@@ -238,14 +238,14 @@ cdef int _us(const unsigned char *p, unsigned int n) except -2:
 
 
 cdef str _uid(const unsigned char *p, unsigned int n):
-    """A UID of 1 to 64 digits and dots; the empty string for anything else, such as a path."""
+    """Up to 64 printable characters; the empty string for anything else. Real senders have UIDs with letters in them."""
     cdef unsigned int i
     while n and (p[n - 1] == 0 or p[n - 1] == 32):
         n -= 1
     if n == 0 or n > 64:
         return ""
     for i in range(n):
-        if not (48 <= p[i] <= 57 or p[i] == 46):
+        if not 33 <= p[i] <= 126 or p[i] == 92:
             return ""
     return (<const char *>p)[:n].decode("ascii")
 

@@ -24,10 +24,12 @@ from pynetdicom.pdu_items import (
 )
 
 from engine.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from engine.dicom.transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE, transfer_syntaxes
+from engine.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, transfer_syntaxes
 from engine.receiver.request import Caller, RequestError
 
 DICOM_APPLICATION = "1.2.840.10008.3.1.1.1"
+COMPRESSED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.8.")
+UNCOMPRESSED = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG})
 VERIFICATION = "1.2.840.10008.1.1"
 STANDARD_ROOT = "1.2.840.10008."
 COMPOSITE_STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -68,6 +70,17 @@ def is_stored(sop_class: str) -> bool:
         or sop_class in OTHER_STORAGE
         or not sop_class.startswith(STANDARD_ROOT)
     )
+
+
+def is_readable(transfer_syntax: str) -> bool:
+    """Whether a data set in this transfer syntax can be read: all of the standard's that are streams of elements.
+
+    One that our tables do not know yet is taken for a newly named compression, which is explicit little endian
+    outside of the frames (PS3.5 section A.4). A private one may be anything."""
+    known = transfer_syntaxes().get(transfer_syntax)
+    if known is not None:
+        return known.readable
+    return transfer_syntax.startswith(COMPRESSED) and _UID.fullmatch(transfer_syntax) is not None
 
 
 def application_context_is_dicom(request: A_ASSOCIATE_RQ) -> bool:
@@ -112,11 +125,9 @@ def negotiate(caller: Caller, request: A_ASSOCIATE_RQ, max_length: int) -> Negot
 def _decide(item: PresentationContextItemRQ) -> tuple[int, Context]:
     abstract = str(item.abstract_syntax or "")
     proposed = [str(uid) for uid in item.transfer_syntax]
-    usable = [
-        uid for uid in proposed if (syntax := transfer_syntaxes().get(uid)) is not None and syntax.readable
-    ]
+    usable = [uid for uid in proposed if is_readable(uid)]
     if abstract == VERIFICATION:
-        usable = [uid for uid in usable if not transfer_syntaxes()[uid].encapsulated]
+        usable = [uid for uid in usable if uid in UNCOMPRESSED]
     elif not _UID.fullmatch(abstract) or not is_stored(abstract):
         return ABSTRACT_NOT_SUPPORTED, Context(abstract, IMPLICIT_LITTLE)
     if not usable:

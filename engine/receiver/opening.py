@@ -18,16 +18,18 @@ def sop_uids(start: bytes, transfer_syntax: str) -> tuple[str | None, str | None
     what cannot be told from them: deflated, absent, or behind something long. The worker looks again, at
     all of it."""
     syntax = transfer_syntaxes().get(transfer_syntax)
-    if syntax is None or syntax.deflated:
+    if syntax is not None and syntax.deflated:
         return None, None
-    order = "<" if syntax.little else ">"
+    # One that the tables do not know is a compression, see `negotiation.is_readable`.
+    order = "<" if syntax is None or syntax.little else ">"
+    explicit = syntax is None or syntax.explicit
     found: dict[int, str] = {}
     at = 0
     while at + 12 <= len(start):
         group, element = struct.unpack_from(order + "HH", start, at)
         if group > 0x0008 or element > INSTANCE:
             break
-        length, body = _length(start, at, order, explicit=syntax.explicit)
+        length, body = _length(start, at, order, explicit=explicit)
         if length == _UNDEFINED or body + length > len(start):
             break
         if group == 0x0008 and element in (CLASS, INSTANCE):

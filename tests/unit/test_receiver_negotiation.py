@@ -91,6 +91,11 @@ def test_a_transfer_syntax_that_nobody_here_can_read_is_not_accepted(syntax: str
     assert results([(CT, [syntax, EXPLICIT])]) == [(1, 0, EXPLICIT)]
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.8.99", "1.2.840.10008.1.2.4.999"])
+def test_a_compression_that_is_newer_than_our_tables_is_accepted(syntax: str) -> None:
+    assert results([(CT, [syntax])]) == [(1, 0, syntax)]
+
+
 @pytest.mark.parametrize(
     ("proposed", "chosen"),
     [

@@ -92,7 +92,8 @@ REFUSED = {
     "another class than the context's": (store_request(1, "1.2.3", sop_class=MR), data_set("1.2.3"), 0xA900),
     "another class in the data set": (store_request(1, "1.2.3"), data_set("1.2.3", sop_class=MR), 0xA900),
     "another instance in the data set": (store_request(1, "1.2.3"), data_set("1.2.4"), 0xA900),
-    "a path as instance": (store_request(1, "../../../tmp/x"), data_set("1.2.3"), 0xC002),
+    "an instance of several lines": (store_request(1, "1.2\n3"), data_set("1.2.3"), 0xC002),
+    "an instance with a backslash": (store_request(1, "1.2\\3"), data_set("1.2.3"), 0xC002),
     "no instance": (store_request(1, ""), data_set("1.2.3"), 0xC002),
     "an empty data set": (store_request(1, "1.2.3"), b"", 0xC003),
     "no data set": (store_request(1, "1.2.3", data_set_type=0x0101), None, 0xC001),
@@ -111,6 +112,19 @@ def test_a_refused_object_leaves_nothing_and_the_next_one_is_stored(tmp_path: Pa
         assert peer.store("1.2.3") == 0
         assert len(receiver.received()) == 1
         assert {path.name for path in tmp_path.iterdir()} == {"spool"}
+
+
+@pytest.mark.parametrize(
+    "uid", ["../../../../tmp/x", "/etc/passwd", "dccc9599087131742838cc", "a" * 64, "..", "~"]
+)
+def test_a_uid_never_becomes_a_name(tmp_path: Path, uid: str) -> None:
+    with receiving(config(tmp_path)) as receiver, Peer(receiver.port) as peer:
+        peer.associate()
+        assert peer.store(uid) == 0
+        (path,) = receiver.received()
+        assert re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{8}\.dcm", path.name)
+        assert body(path) == data_set(uid)
+        assert {entry.name for entry in tmp_path.iterdir()} == {"spool"}
 
 
 @pytest.mark.parametrize("how", ["abort", "reset", "close", "violation"])

@@ -63,9 +63,12 @@ def test_every_encapsulated_syntax_is_read_as_explicit() -> None:
             assert sop_uids(start, syntax.uid) == (CT, "1.2.3.4")
 
 
-def test_a_deflated_data_set_and_an_unknown_syntax_tell_nothing() -> None:
+def test_a_deflated_data_set_tells_nothing() -> None:
     assert sop_uids(written(DEFLATED), DEFLATED) == (None, None)
-    assert sop_uids(written(EXPLICIT), "1.2.3") == (None, None)
+
+
+def test_a_compression_that_is_newer_than_our_tables_is_read_as_explicit() -> None:
+    assert sop_uids(written(EXPLICIT), "1.2.840.10008.1.2.8.99") == (CT, "1.2.3.4")
 
 
 def test_a_sequence_before_them_is_stepped_over_if_its_length_is_defined() -> None:
