@@ -18,6 +18,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from engine.dicom import sample
+from engine.sender.source import read_source
 from tests.support.cli import penstock
 from tests.support.receiver import HOST, Running, config, receiving
 
@@ -183,8 +184,10 @@ def test_real_files_of_every_kind_arrive_as_they_are(receiver: Running, corpus: 
     for entry in told["refused"]:
         assert not can_be_sent(Path(entry["path"])), entry
     sent = [path for path in files if str(path) not in {entry["path"] for entry in told["refused"]}]
-    assert sorted(len(body(path)) for path in receiver.received()) == sorted(len(body(path)) for path in sent)
-    assert {body(path) for path in receiver.received()} == {body(path) for path in sent}
+    # The group length of some files' meta is wrong, so `body` does not do for them.
+    assert {body(path) for path in receiver.received()} == {
+        path.read_bytes()[read_source(path).offset :] for path in sent
+    }
     assert len(sent) > len(files) * 0.9
 
 
