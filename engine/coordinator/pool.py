@@ -34,7 +34,7 @@ from engine.coordinator.messages import (
     encode,
 )
 from engine.coordinator.worker import Start, spawn
-from engine.errors import PenstockError
+from engine.errors import ConfigError, PenstockError
 
 DEPTH: Final = 2  # batches that a worker has: one in work, one to go on with
 FAILED_STARTS: Final = 5
@@ -99,7 +99,7 @@ class LocalPool:
         results = decode_results(data)
         if not member.ready:
             if isinstance(results[0], Unable):
-                raise PenstockError(results[0].code, results[0].message, hint=results[0].hint)
+                raise ConfigError(results[0].code, results[0].message, hint=results[0].hint)
             member.ready = True
             self._failed_starts = 0
             yield None, results[0]

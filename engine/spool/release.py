@@ -36,7 +36,7 @@ def release(
 def release_all(
     spool: Spool, delivered: list[tuple[str, str, Receipt]], *, budget: Budget, ledger: Ledger
 ) -> None:
-    """The same for the objects (pass, id, receipt) of one request, with one write to the ledger."""
+    """The same for the objects (pass, id, receipt) of one request, with one write to the ledger before and one after."""
     for pass_id, identifier, receipt in delivered:
         ledger.note("receipted", identifier, digest=receipt.digest, bytes_sent=receipt.size, pass_id=pass_id)
     ledger.flush()
@@ -44,6 +44,7 @@ def release_all(
     for pass_id, identifier, _ in delivered:
         budget.release(_unlink(spool, pass_id, identifier))
         ledger.note("deleted", identifier)
+    ledger.flush()
 
 
 def _unlink(spool: Spool, pass_id: str, identifier: str) -> int:
