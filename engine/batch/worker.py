@@ -18,7 +18,6 @@ from engine.errors import Refusal, SpoolError
 from engine.pseudonymize.plan import ObjectPlan
 from engine.pseudonymize.rewrite import Pseudonymizer
 
-MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.4 annex I: the SOP class of a DICOMDIR
 FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "has no quota left for you"}
 KNOWN_STUDIES = 1024
 READ = (
@@ -151,16 +150,8 @@ class Worker:
             actions[action] += count
 
     def _plan(self, source: int, size: int) -> tuple[ObjectPlan, bytes]:
-        if size == 0:
-            raise Refusal("empty", "the file is empty")
         try:
             survey = self._pseudonymizer.survey(source, size)
-            if survey.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
-                raise Refusal(
-                    "dicomdir",
-                    "a DICOMDIR lists the files of a medium by names that the outputs do not have",
-                    hint="make a new one from the outputs if one is needed",
-                )
             pass_key = self._pass_key(survey.study_instance_uid)
             return self._pseudonymizer.plan(source, size, pass_key), pass_key
         except OSError as error:

@@ -129,6 +129,17 @@ def test_leaving_the_pool_ends_its_workers() -> None:
             os.kill(pid, 0)
 
 
+def test_workers_end_in_order_when_the_pool_is_left(tmp_path: Path) -> None:
+    class Tidy(Counting):
+        def close(self) -> None:
+            (tmp_path / str(os.getpid())).touch()
+
+    with Pool(3, Tidy) as pool:
+        pids = pool.pids
+        drain(pool, jobs(*numbered(10)))
+    assert {path.name for path in tmp_path.iterdir()} == {str(pid) for pid in pids}
+
+
 def test_a_worker_that_cannot_be_made_says_why() -> None:
     def make(stop: mmap.mmap) -> Counting:
         raise ConfigError("secret-missing", "there is no hash secret")
