@@ -72,7 +72,7 @@ ADMISSIBLE: dict[str, frozenset[str] | None] = {
     "recurse": _SEQUENCE,
     "scrub": _SEQUENCE,
     "replace-document": frozenset({"OB"}),
-    "numeric-only": frozenset({"DS", "IS", "LO", "SH", "ST", "LT", "UT", "UC"}),
+    "numeric-only": frozenset({"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD"}),
 }
 
 

@@ -22,6 +22,7 @@ from engine.profile.actions import CODES
 from engine.profile.constants import Constants
 from engine.profile.content_items import PUBLIC_SCHEMES, concept_rules
 from engine.profile.decide import Decider, Decision
+from engine.profile.dummies import DOCUMENT, DOCUMENTS
 from engine.profile.identifiers import identifiers
 from engine.profile.insertions import DEIDENTIFICATION_METHOD, insertions
 from engine.profile.model import Level, Predicate, Profile, Rule
@@ -50,8 +51,8 @@ class CompiledProfile:
         conditions = {rule.when: None for rule in profile.rules if rule.when is not None}
         self._conditions: tuple[Predicate, ...] = tuple(conditions)
         self.facts: tuple[int, ...] = tuple(sorted({SOP_CLASS, *wanted(profile.rules)}))
-        self._programs: dict[tuple[tuple[bool, ...], str, bool], Program] = {}
-        self.spec = self._specify(tuple(False for _ in self._conditions), "")
+        self._programs: dict[tuple[tuple[bool, ...], str, bytes, bool], Program] = {}
+        self.spec = self.spec_for({})
         self.digest = _digest(self.spec, profile)
 
     @cached_property
@@ -61,27 +62,32 @@ class CompiledProfile:
         return self.program_for({})
 
     def program_for(self, values: Values, *, masked: bool = False) -> Program:
-        """The program for an object with these original values at its top level (see `facts`), whose pixels are `masked`."""
-        answers = tuple(holds(condition, values) for condition in self._conditions)
-        types = (iod_types.types_of(text(values, SOP_CLASS)) or "") if self.profile.is_basic else ""
-        found = self._programs.get((answers, types, masked))
+        """The program for an object with these original values at its top level (see `facts`), whose pixels are
+        `masked`."""
+        key = (*self._kind(values), masked)
+        found = self._programs.get(key)
         if found is None:
             from engine._native.program import Program
 
-            found = Program(**self._specify(answers, types, masked=masked).arguments())
-            self._programs[answers, types, masked] = found
+            found = Program(**self._specify(*key).arguments())
+            self._programs[key] = found
         return found
 
     def spec_for(self, values: Values) -> ProgramSpec:
         """What `program_for` makes its program from."""
-        answers = tuple(holds(condition, values) for condition in self._conditions)
-        types = iod_types.types_of(text(values, SOP_CLASS)) or ""
-        return self._specify(answers, types if self.profile.is_basic else "")
+        return self._specify(*self._kind(values), masked=False)
 
-    def _specify(self, answers: tuple[bool, ...], types: str, *, masked: bool = False) -> ProgramSpec:
+    def _kind(self, values: Values) -> tuple[tuple[bool, ...], str, bytes]:
+        """All that programs differ by: which conditions are met, what the IOD requires, what a document becomes."""
+        sop_class = text(values, SOP_CLASS)
+        answers = tuple(holds(condition, values) for condition in self._conditions)
+        types = (iod_types.types_of(sop_class) or "") if self.profile.is_basic else ""
+        return answers, types, DOCUMENTS.get(sop_class, DOCUMENT)
+
+    def _specify(self, answers: tuple[bool, ...], types: str, document: bytes, masked: bool) -> ProgramSpec:
         rules = effective(self.profile.rules, dict(zip(self._conditions, answers, strict=True)))
         profile = self.profile.with_cleaned_pixels() if masked else self.profile
-        return specify(profile.with_rules(rules), iod_types.by_tag(types) if types else None)
+        return specify(profile.with_rules(rules), iod_types.by_tag(types) if types else None, document)
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:
@@ -89,11 +95,13 @@ def compile_profile(profile: Profile) -> CompiledProfile:
     return CompiledProfile(profile)
 
 
-def specify(profile: Profile, types: Mapping[int, int] | None = None) -> ProgramSpec:
-    """The native program's arguments for `profile`, whose rules are all taken to hold; `types` as `Decider`
-    takes them."""
+def specify(
+    profile: Profile, types: Mapping[int, int] | None = None, document: bytes = DOCUMENT
+) -> ProgramSpec:
+    """The native program's arguments for `profile`, whose rules are all taken to hold; `types` as `Decider` takes them,
+    `document` as `Constants` does."""
     decider = Decider(profile, types)
-    constants = Constants()
+    constants = Constants(document)
     rules: list[TagRule] = []
     decisions: dict[int, Decision] = {}
     for attribute in dictionary.attributes().values():

@@ -5,19 +5,21 @@ from __future__ import annotations
 from engine.dicom.dictionary import Attribute
 from engine.profile.actions import CODES
 from engine.profile.decide import Decision
-from engine.profile.dummies import DOCUMENTS, DUMMIES, DUMMY_BY_TAG, encode
+from engine.profile.dummies import DOCUMENT, DUMMIES, DUMMY_BY_TAG, encode
 
-# Actions whose argument is the dummy of the VR; dates and ages fall back on it where a value cannot be read.
+# Actions whose argument is the dummy of the VR; dates and ages fall back on it where a value cannot be read, cleaned
+# text where nothing of a value that must be there is left.
 _WITH_DUMMY = frozenset({"dummy", "shift-date", "truncate-date", "generalise-age"})
 
 
 class Constants:
     """Collects constant values; `values[0]` is empty."""
 
-    def __init__(self) -> None:
+    def __init__(self, document: bytes = DOCUMENT) -> None:
+        """`document` is what an Encapsulated Document becomes."""
         self.values: list[bytes] = [b""]
         self._index: dict[bytes, int] = {b"": 0}
-        self._documents = 0
+        self._document = document
 
     def index(self, value: bytes) -> int:
         """Where `value` stands, adding it if it is new."""
@@ -33,19 +35,11 @@ class Constants:
         argument = 0
         if "replace" in (decision.top, decision.nested) and decision.rule is not None:
             argument = self.index(encode(attribute.vr, decision.rule.value))
-        elif _WITH_DUMMY & {decision.top, decision.nested}:
+        elif _WITH_DUMMY & {decision.top, decision.nested} or decision.needs_value:
             argument = self.index(DUMMY_BY_TAG.get(attribute.tag) or DUMMIES[attribute.vr])
         elif "replace-document" in (decision.top, decision.nested):
-            argument = self._document_index()
+            argument = self.index(self._document)
         return _code(decision.top, attribute), _code(decision.nested, attribute), argument
-
-    def _document_index(self) -> int:
-        """Documents are asked for by position, so they stand together and are never shared with other
-        values."""
-        if not self._documents:
-            self._documents = len(self.values)
-            self.values.extend(DOCUMENTS)
-        return self._documents
 
 
 def _code(action: str, attribute: Attribute) -> int:

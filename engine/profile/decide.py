@@ -25,7 +25,8 @@ class Decision:
     """What happens to an attribute at the top level and inside sequences. "dummy" stands for a VR's constant
     value.
 
-    `code` is the table's code where a table decided; `source` says in a few words which rule it was.
+    `code` is the table's code where a table decided; `source` says in a few words which rule it was; `needs_value` that
+    the attribute must not become empty when it is cleaned.
     """
 
     top: str
@@ -34,6 +35,7 @@ class Decision:
     source: str
     code: str = ""
     rule: Rule | None = None
+    needs_value: bool = False
 
 
 class Decider:
@@ -115,10 +117,17 @@ class Decider:
             names = ", ".join(name for name, its in chosen.items() if its == code)
             action = _option_action(code, chosen, attribute)
             if action is not None:
-                return _same(action, Level.OPTION, f"option {names} ({where})", code)
-        nested = _basic_action(row.code, attribute)
+                return Decision(
+                    action,
+                    action,
+                    Level.OPTION,
+                    f"option {names} ({where})",
+                    code,
+                    needs_value=row.code.endswith("D"),
+                )
+        nested = _basic_action(row.nested or row.code, attribute)
         if self._types is None or "/" not in row.code:
-            return Decision(nested, nested, Level.BASE, where, row.code)
+            return Decision(_basic_action(row.code, attribute), nested, Level.BASE, where, row.code)
         simple = resolve(row.code, self._types.get(attribute.tag, 0))
         return Decision(
             _basic_action(simple, attribute), nested, Level.BASE, f"{where}, {simple} in this IOD", row.code

@@ -120,6 +120,11 @@ def _pdf() -> bytes:
     return bytes(out)
 
 
-# (0042,0011) is replaced by an empty document: a PDF, or for CDA (text/XML) an empty element. In this order
-# in the constants.
-DOCUMENTS = (_pdf(), b'<ClinicalDocument xmlns="urn:hl7-org:v3"/>', b"\0\0")
+# What an Encapsulated Document (0042,0011) becomes: empty, and of the kind that its SOP class says (PS3.3 A.45, A.85).
+DOCUMENT = _pdf()
+DOCUMENTS: dict[str, bytes] = {
+    "1.2.840.10008.5.1.4.1.1.104.2": b'<ClinicalDocument xmlns="urn:hl7-org:v3"/>',
+    "1.2.840.10008.5.1.4.1.1.104.3": b"solid removed\nendsolid removed\n",
+    "1.2.840.10008.5.1.4.1.1.104.4": b"# removed\n",
+    "1.2.840.10008.5.1.4.1.1.104.5": b"# removed\n",
+}

@@ -132,8 +132,8 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile as loaded. `source` names the file in messages; `pixels_cleaned` is set for the objects whose pixels a mask
-    of the profile has blanked."""
+    """A profile as loaded. `source` names the file in messages; `pixels_cleaned` is set for the objects whose pixels a
+    mask of the profile has blanked."""
 
     name: str
     base: str

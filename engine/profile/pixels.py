@@ -1,4 +1,5 @@
-"""What a profile says of text burned into pixels: which objects pass, which are masked, which are quarantined (design: rule 13)."""
+"""What a profile says of text burned into pixels: which objects pass, which are masked, which are quarantined (design:
+rule 13)."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from importlib.resources import files
 from typing import Any
 
 POLICIES = ("quarantine", "keep")
-"""`quarantine`: what may carry burned-in text is quarantined unless a device rule says where it stands. `keep`: pixels pass
-unseen; for sites that clean them elsewhere."""
+"""`quarantine`: what may carry burned-in text is quarantined unless a device rule says where it stands. `keep`: pixels
+pass unseen; for sites that clean them elsewhere."""
 
 Region = tuple[int, int, int, int]
 """(left, top, width, height) in pixels; a width or height of 0 reaches to the edge."""
@@ -19,8 +20,8 @@ Region = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class DeviceRule:
-    """Where devices write into their images. Empty strings and 0 mean any; `manufacturer` and `model` are beginnings, without
-    regard to case. No `regions`: such images carry no text."""
+    """Where devices write into their images. Empty strings and 0 mean any; `manufacturer` and `model` are beginnings,
+    without regard to case. No `regions`: such images carry no text."""
 
     modality: str = ""
     manufacturer: str = ""
@@ -57,8 +58,8 @@ _RULE_KEYS = {"modality", "manufacturer", "model", "rows", "columns", "regions",
 
 
 def parse_pixels(table: Mapping[str, Any]) -> PixelRules:
-    """Reads `[pixels]`: `policy`, `shipped_devices` (true unless said otherwise) and `[[pixels.device]]`, which go before the
-    shipped ones. Raises PixelRulesError."""
+    """Reads `[pixels]`: `policy`, `shipped_devices` (true unless said otherwise) and `[[pixels.device]]`, which go
+    before the shipped ones. Raises PixelRulesError."""
     for key in table:
         if key not in ("policy", "shipped_devices", "device"):
             raise PixelRulesError(f"unknown key {key}; [pixels] has policy, shipped_devices, device")

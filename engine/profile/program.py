@@ -4,9 +4,9 @@ Kept apart from the native class so that a profile can be compiled, explained an
 anything. Meaning of the fields and actions for the rewriter:
 
 - `rules`: (tag, VR, action at the top level, action when nested, argument) for every standard attribute. The
-  argument of "replace" is the index of its value in `constants`; of date and age actions the index of the
-  value to write where one cannot be read; of "replace-document" the index of the first of three values (PDF,
-  CDA, anything else); otherwise 0.
+  argument of "replace" is the index of its value in `constants`; of date and age actions the index of what to write
+  where a value cannot be read; of "clean-text" that of what to write where nothing is left (0: nothing); of
+  "replace-document" that of the document; otherwise 0.
 - `repeating`: (mask, value, VR, top, nested, argument): the rule for a tag where `tag & mask == value`.
 - `constants`: ASCII, not padded; numbers little endian. `constants[0]` is empty.
 - `private`: (group, creator, low byte of the element, VR, action, argument). Every other private element is

@@ -21,13 +21,17 @@ CODES = frozenset({"X", "Z", "D", "U", "X/Z", "X/D", "Z/D", "X/Z/D", "X/Z/U*"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of Table E.1-1, or of the overlay: the Basic code and the code of each option that has one."""
+    """One row of Table E.1-1, or of the overlay: the Basic code and the code of each option that has one.
+
+    `nested` is the code inside sequences where the overlay gives another one there.
+    """
 
     pattern: str
     code: str
     options: Mapping[str, str]
     overlay: bool = False
     why: str = ""
+    nested: str = ""
 
     @property
     def mask(self) -> int:
@@ -93,7 +97,9 @@ def overlay() -> AttributeTable:
         number = parse_tag(tag)
         if number is None:
             raise ConfigError("overlay", f"overlay row {tag}: no such attribute")
-        tags[number] = Row(f"{number:08X}", code, options, overlay=True, why=why)
+        tags[number] = Row(
+            f"{number:08X}", code, options, overlay=True, why=why, nested=entry.get("nested", "")
+        )
     return AttributeTable(MappingProxyType(tags), tuple(repeating))
 
 

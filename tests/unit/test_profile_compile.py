@@ -56,7 +56,7 @@ def test_every_standard_attribute_has_one_rule() -> None:
         ("ReferencedImageSequence", "recurse", "recurse"),
         ("SharedFunctionalGroupsSequence", "recurse", "recurse"),
         ("PersonIdentificationCodeSequence", "scrub", "scrub"),
-        ("ReferencedStudySequence", "empty", "empty"),
+        ("ReferencedStudySequence", "empty", "recurse"),
         ("OtherPatientIDsSequence", "remove", "remove"),
         ("IconImageSequence", "remove", "remove"),
         ("DigitalSignaturesSequence", "remove", "remove"),
@@ -304,3 +304,9 @@ def test_a_profile_of_ones_own_links_back_to_the_patient_like_the_shipped_ones()
     assert (0x00100020, "LO", "hashed-id") not in _spec(
         '[[rule]]\ntag = "PatientID"\naction = "empty"'
     ).insertions
+
+
+def test_cleaned_text_that_must_not_be_empty_has_something_to_fall_back_on() -> None:
+    spec = _spec(options='"clean-descriptors"')
+    assert _of(spec, "StructureSetLabel") == ("clean-text", "clean-text", b"REMOVED")
+    assert _of(spec, "StudyDescription") == ("clean-text", "clean-text", b"")

@@ -364,3 +364,24 @@ def test_research_says_what_it_applied() -> None:
 
 def test_research_is_shipped() -> None:
     assert load("research").options
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "begins"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.104.1", b"%PDF-"),
+        ("1.2.840.10008.5.1.4.1.1.104.2", b"<ClinicalDocument"),
+        ("1.2.840.10008.5.1.4.1.1.104.3", b"solid"),
+        ("1.2.840.10008.5.1.4.1.1.104.4", b"#"),
+        ("1.2.3", b"%PDF-"),
+    ],
+)
+def test_a_document_becomes_an_empty_one_of_its_kind(sop_class: str, begins: bytes) -> None:
+    profile = compiled("default")
+    values = {SOP_CLASS: sop_class.encode()}
+    spec = profile.spec_for(values)
+    argument = next(row[4] for row in spec.rules if row[0] == 0x00420011)
+    assert spec.constants[argument].startswith(begins)
+    row = profile.program_for(values).explain(0x00420011)
+    assert row is not None
+    assert row["arg"] == argument
