@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +12,7 @@ import click
 from engine.cli.output import json_option, print_json, visible
 from engine.sender.association import Target
 from engine.sender.load import Load, Progress, run
-from engine.sender.report import render
+from engine.sender.report import Refused, render
 
 SHOWN = 20
 
@@ -89,8 +89,7 @@ def command(
     return 1 if refused else 0
 
 
-def _name_refused(refused: object) -> None:
-    entries = refused if isinstance(refused, list) else []
+def _name_refused(entries: Sequence[Refused]) -> None:
     if entries:
         click.echo(f"{len(entries)} not stored:", err=True)
     for entry in entries[:SHOWN]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.errors import PenstockError, Refusal, TransportError
 from engine.sender.association import Association, Target
 from engine.sender.framing import Framed
-from engine.sender.report import Tally, describe, is_stored
+from engine.sender.report import Refused, Report, Tally, describe, is_stored
 from engine.sender.source import SourceObject, files_in, read_source
 
 Progress = Callable[[int, int], None]
@@ -38,7 +38,7 @@ class Job:
     clone: int | None
 
 
-def run(load: Load, progress: Progress | None = None) -> dict[str, object]:
+def run(load: Load, progress: Progress | None = None) -> Report:
     """Sends everything; the report as `report.describe` gives it. `progress(objects, bytes)` is called
     after each answer, from any thread. Raises TransportError if no association could be opened."""
     sources, refused = _survey(load.paths)
@@ -71,8 +71,9 @@ def run(load: Load, progress: Progress | None = None) -> dict[str, object]:
     return describe(whole, seconds, len(lanes))
 
 
-def _survey(paths: Sequence[Path]) -> tuple[list[SourceObject], list[dict[str, str]]]:
-    sources, refused = [], []
+def _survey(paths: Sequence[Path]) -> tuple[list[SourceObject], list[Refused]]:
+    sources: list[SourceObject] = []
+    refused: list[Refused] = []
     for path in files_in(paths):
         try:
             sources.append(read_source(path))

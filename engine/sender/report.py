@@ -6,8 +6,31 @@ import math
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict
 
 OK = 0x0000
+
+
+class Refused(TypedDict):
+    """An object that was not stored; `path` is "" where no object is to blame."""
+
+    path: str
+    reason: str
+
+
+class Report(TypedDict):
+    """A run. Rates count what was stored; `latency_ms` (p50, p90, p99, max) is from the first byte of a
+    request to its answer."""
+
+    objects: int
+    bytes: int
+    seconds: float
+    objects_per_second: float
+    megabytes_per_second: float
+    associations: int
+    statuses: dict[str, int]
+    refused: list[Refused]
+    latency_ms: NotRequired[dict[str, float]]
 
 
 @dataclass(slots=True)
@@ -19,7 +42,7 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     stored: int = 0
     stored_bytes: int = 0
-    refused: list[dict[str, str]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         self.latencies.extend(other.latencies)
@@ -39,11 +62,10 @@ def percentile(ordered: list[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
-def describe(tally: Tally, seconds: float, associations: int) -> dict[str, object]:
-    """The run as a JSON object. Rates count what was stored; `latency_ms` is from the first byte of a
-    request to its answer."""
+def describe(tally: Tally, seconds: float, associations: int) -> Report:
+    """The run, which took `seconds`."""
     ordered = sorted(tally.latencies)
-    told: dict[str, object] = {
+    told: Report = {
         "objects": tally.stored,
         "bytes": tally.stored_bytes,
         "seconds": round(seconds, 6),
@@ -61,24 +83,26 @@ def describe(tally: Tally, seconds: float, associations: int) -> dict[str, objec
     return told
 
 
-def render(told: dict[str, object]) -> str:
+def render(told: Report) -> str:
     """The same for people."""
     rates = f"{told['objects_per_second']:.0f} objects/s, {told['megabytes_per_second']:.1f} MB/s"
     size = _size(told["bytes"])
     lines = [
         f"{told['objects']} objects, {size} in {told['seconds']:.2f} s: {rates}, K = {told['associations']}"
     ]
-    latency = told.get("latency_ms")
-    if isinstance(latency, dict):
-        lines.append("latency  " + "  ".join(f"{name} {value:.1f} ms" for name, value in latency.items()))
-    statuses = told["statuses"]
-    if isinstance(statuses, dict) and statuses:
-        lines.append("status   " + "  ".join(f"{status} × {count}" for status, count in statuses.items()))
+    if "latency_ms" in told:
+        lines.append(
+            "latency  " + "  ".join(f"{name} {value:.1f} ms" for name, value in told["latency_ms"].items())
+        )
+    if told["statuses"]:
+        lines.append(
+            "status   " + "  ".join(f"{status} × {count}" for status, count in told["statuses"].items())
+        )
     return "\n".join(lines)
 
 
-def _size(count: object) -> str:
-    value = float(count) if isinstance(count, int) else 0.0
+def _size(count: int) -> str:
+    value = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
         if value < 1000 or unit == "GB":
             return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
