@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from blake3 import blake3
+
 from engine.pseudonymize import sidecar
 from engine.pseudonymize.plan import ObjectPlan
 from engine.spool.hints import HintOutbox
@@ -323,3 +325,21 @@ def connection_error_of(work: Callable[[], object]) -> type[BaseException] | Non
     except (http.client.HTTPException, OSError) as problem:
         return type(problem)
     return None
+
+
+def arrived(platform: PlatformProcess, ready: ReadySpool) -> dict[str, str]:
+    """Digests on the platform by SOP Instance UID."""
+    return {one["sop_instance_uid"]: one["digest"] for one in platform.instances(ready.study)}
+
+
+def expected(ready: ReadySpool) -> set[str]:
+    """Digests of what has to arrive."""
+    return {blake3(content).hexdigest() for content in ready.sent.values()}
+
+
+def all_delivered(platform: PlatformProcess, ready: ReadySpool) -> None:
+    """Everything is there once, byte for byte, and the spool is empty."""
+    until(lambda: not ready.left(), "an empty spool")
+    assert set(arrived(platform, ready).values()) == expected(ready)
+    assert len(platform.stored_files()) == platform.listed_objects()
+    assert ready.quarantined() == {}
