@@ -123,16 +123,21 @@ def _line(progress: Progress) -> str:
     return "  ".join(words)
 
 
+def _count(number: int, what: str) -> str:
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number:,} {what if number == 1 else plural}"
+
+
 def _tell(report: Report) -> None:
     told = report.document()
     click.echo(
-        f"{report.written:,} objects of {told['studies']:,} studies written in {report.seconds:.1f} s "
+        f"{_count(report.written, 'object')} of {_count(len(report.studies), 'study')} written in {report.seconds:.1f} s "
         f"({told['objects_per_second']:,} objects/s, {told['megabytes_per_second']:,} MB/s), "
         f"on the disk after {report.sync_seconds:.1f} s more"
     )
     click.echo(f"profile {report.profile} ({report.profile_digest[:16]}), hash secret {report.key_id}")
     if report.duplicates:
-        click.echo(f"{report.duplicates:,} files were doubles of others, byte for byte")
+        click.echo(f"{_count(report.duplicates, 'file')} gave the same output as another, byte for byte")
     if report.already_done:
         click.echo(f"{report.already_done:,} were done before the interruption")
     for code, count in sorted(report.refused.items()):

@@ -206,7 +206,7 @@ def test_people_are_told_how_much_was_done_and_no_file_is_named(place: Place) ->
         [sys.executable, "-m", "engine.cli", *map(str, place.arguments())], capture_output=True, check=False
     )
     assert done.returncode == 1
-    assert f"{SMALL.objects} objects of 1 studies written" in done.stdout.decode()
+    assert f"{SMALL.objects} objects of 1 study written" in done.stdout.decode()
     assert "1 refused: not-dicom" in done.stdout.decode()
     assert str(place.out / "quarantine.json") in done.stdout.decode()
     assert b"MILLER" not in done.stdout + done.stderr
