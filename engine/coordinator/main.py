@@ -22,7 +22,7 @@ from engine.coordinator.worker import starter
 from engine.metrics.meter import Meter
 from engine.process import StopRequest, resident_bytes
 from engine.profile import CompiledProfile, compile_profile, load
-from engine.spool import associations, passfile
+from engine.spool import associations, passfile, release
 from engine.spool.budget import Budget
 from engine.spool.hints import HintInbox, HintOutbox
 from engine.spool.layout import OBJECT_ID, ORIGINAL, PASS_ID, Spool, new_pass_id
@@ -187,6 +187,7 @@ class Loop:
     def _chores(self) -> None:
         self._pool.check()
         self._shell.discard_sealed()
+        release.settle(self._shell.spool, self._shell.ledger)
         for association in self._shell.custody.unknown_aborted():
             associations.forget(self._shell.spool, association)
         for number, member in enumerate(self._pool.members):

@@ -48,11 +48,12 @@ from engine.errors import Refusal
 from engine.spool import passfile
 from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
-from engine.spool.layout import Spool, remove
+from engine.spool.layout import PLAN, Spool, remove
 from engine.spool.ledger import Ledger
 from engine.spool.passfile import Joined, Study
 from engine.spool.quarantine import quarantine
 from engine.spool.release import unlink
+from engine.spool.states import files
 
 PUT_OFF_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
@@ -163,7 +164,18 @@ class Shell:
 
     def discard_sealed(self) -> None:
         """Removes the folders of sealed passes whose last object has gone."""
-        self.sealed -= {pass_id for pass_id in self.sealed if passfile.discard(self.spool, pass_id)}
+        for pass_id in list(self.sealed):
+            if passfile.discard(self.spool, pass_id) or self._discard_leftovers(pass_id):
+                self.sealed.discard(pass_id)
+
+    def _discard_leftovers(self, pass_id: str) -> bool:
+        """Plans without any original left: the uploader died between the two, or is between them just now."""
+        folder = self.spool.folder_of(pass_id)
+        if (folder / "in").exists():
+            return False
+        for identifier in files(folder / "out", PLAN):
+            self.budget.release(unlink(self.spool.plan(pass_id, identifier)))
+        return passfile.discard(self.spool, pass_id)
 
     def _queue_plan(self, identifier: str, pass_id: str, size: int) -> None:
         self.queues.put(PlanJob(identifier, pass_id, self.keys[pass_id]), size)

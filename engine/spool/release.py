@@ -65,7 +65,7 @@ def unlink(path: Path) -> int:
 
 
 def settle(spool: Spool, ledger: Ledger) -> int:
-    """At start: notes the deletions that a dead process did and could not tell of; how many."""
+    """Notes the deletions that a dead process did and could not tell of; how many."""
     told = 0
     for row in ledger.half_released():
         if not spool.original(row.pass_id or "", row.id).exists():

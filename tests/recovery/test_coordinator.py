@@ -321,6 +321,14 @@ def test_sealed_passes_go_when_their_last_object_is_delivered(rig: CoordinatorRi
     wait_until(lambda: not list(rig.spool.passes.iterdir()), "gone")
 
 
+def test_the_leftover_of_a_dead_uploader_does_not_keep_its_pass(rig: CoordinatorRig, tmp_path: Path) -> None:
+    ids = rig.put(study(tmp_path / "files"))
+    rig.start()
+    for one, pass_id in finish(rig, ids).items():
+        rig.spool.original(pass_id, one).unlink()
+    wait_until(lambda: not list(rig.spool.passes.iterdir()), "gone")
+
+
 def test_sigterm_finishes_what_was_received(rig: CoordinatorRig, tmp_path: Path) -> None:
     files = study(tmp_path / "files", slices=30)
     rig.start()
