@@ -81,4 +81,5 @@ cdef class Nesting(Replacer):
         self, Level* lv, Header* h, size_t value, size_t end, uint16_t* arg, uint16_t* vr) noexcept nogil
     cdef void drop_unused_blocks(self, int down_to) noexcept nogil
     cdef int insert_below(self, uint32_t tag) noexcept nogil
+    cdef int put_empty_insertion(self, Level* lv, uint32_t tag) noexcept nogil
     cdef int insert_computed(self, Level* lv, Insertion* row) noexcept nogil

@@ -102,6 +102,13 @@ cdef class Nesting(Replacer):
         cdef Constant* value = &self.computed[row.computed]
         return value.size == 0 or self.put(lv.syntax, row.tag, row.vr, value.data, value.size)
 
+    cdef int put_empty_insertion(self, Level* lv, uint32_t tag) noexcept nogil:
+        """What was there and has no new value stays as an empty attribute: it may be of Type 2 (PS3.5 7.4.3)."""
+        cdef Insertion* row = &self.program.insertions[self.w.inserted - 1]
+        if row.tag != tag or not row.computed or self.computed[row.computed].size:
+            return 1
+        return self.put(lv.syntax, tag, row.vr, NULL, 0)
+
     cdef uint8_t private_action(
         self, Level* lv, Header* h, size_t value, size_t end, uint16_t* arg, uint16_t* vr
     ) noexcept nogil:

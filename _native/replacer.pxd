@@ -15,6 +15,9 @@ cdef extern from "sha256.h" nogil:
     ctypedef struct penstock_hmac_key:
         pass
 
+cdef enum:
+    ONE_WORD = 0xFFFF       # in place of a constant's index: text of which nothing is left becomes one word
+
 cdef class Replacer(Output):
     cdef readonly Program program
     cdef object encode
@@ -33,10 +36,11 @@ cdef class Replacer(Output):
         self, int syntax, bint nested, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil
     cdef int keep_number(self, Header* h, uint16_t vr, size_t value) noexcept nogil
     cdef int put_constant(self, int syntax, uint32_t tag, uint16_t vr, uint16_t arg) noexcept nogil
+    cdef int put_removed(self, int syntax, uint32_t tag, uint16_t vr) noexcept nogil
     cdef size_t uid(self, const uint8_t* old, size_t n, uint8_t* text) noexcept nogil
     cdef int put_uids(self, int syntax, uint32_t tag, const uint8_t* p, size_t n) noexcept nogil
     cdef int put_changed(
         self, int syntax, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil
     cdef int put_encoded(
-        self, int syntax, uint32_t tag, uint16_t vr, uint8_t action, const uint8_t* p, size_t n) noexcept with gil
+        self, int syntax, uint32_t tag, uint16_t vr, uint8_t action, uint16_t arg, const uint8_t* p, size_t n) noexcept with gil
     cdef int remember_name(self, size_t at, size_t n, uint16_t vr) noexcept nogil

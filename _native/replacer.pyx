@@ -81,7 +81,7 @@ cdef class Replacer(Output):
             return self.keep_number(h, vr, value)
         if (action == HASH_PATIENT or action == HASH_ACCESSION or action == CLEAN_TEXT or action == CLEAN_CODE
                 or action == CLEAN_SR):
-            return self.put_encoded(syntax, h.tag, vr, action, p, n)
+            return self.put_encoded(syntax, h.tag, vr, action, arg, p, n)
         return not fail(&self.trouble, BY_PROFILE, value - h.size, h.tag)
 
     cdef int keep_number(self, Header* h, uint16_t vr, size_t value) noexcept nogil:
@@ -103,6 +103,10 @@ cdef class Replacer(Output):
     cdef int put_constant(self, int syntax, uint32_t tag, uint16_t vr, uint16_t arg) noexcept nogil:
         cdef Constant* constant = &self.program.constants[arg]
         return self.put_number(syntax, tag, vr, constant.data, constant.size)
+
+    cdef int put_removed(self, int syntax, uint32_t tag, uint16_t vr) noexcept nogil:
+        """The word that stands for text that went."""
+        return self.put(syntax, tag, vr, b"REMOVED", 7)
 
     cdef size_t uid(self, const uint8_t* old, size_t n, uint8_t* text) noexcept nogil:
         cdef uint8_t digest[32]
@@ -177,7 +181,7 @@ cdef class Replacer(Output):
         return self.put_constant(syntax, h.tag, vr, arg)
 
     cdef int put_encoded(
-        self, int syntax, uint32_t tag, uint16_t vr, uint8_t action, const uint8_t* p, size_t n
+        self, int syntax, uint32_t tag, uint16_t vr, uint8_t action, uint16_t arg, const uint8_t* p, size_t n
     ) noexcept with gil:
         """Values that need a character set or the hash secret: Python's `encode` gives the new value, None removes it."""
         cdef bytes charset, new
@@ -186,6 +190,10 @@ cdef class Replacer(Output):
             new = self.encode(action, tag, PyBytes_FromStringAndSize(<const char*>p, n), charset)
             if new is None:
                 return 1
+            if arg and not new:     # nothing is left of a value that must be there
+                if arg == ONE_WORD:
+                    return self.put_removed(syntax, tag, vr)
+                return self.put_constant(syntax, tag, vr, arg)
             return self.put(syntax, tag, vr, <const uint8_t*><const char*>new, len(new))
         except BaseException as error:
             # Whatever went wrong, the value must not go out, and its text must not go into a message. What is no ordinary

@@ -15,6 +15,7 @@ from engine._native.program cimport *
 from engine._native.reader cimport *
 from engine._native.coding cimport Coding, is_code, is_content_value
 from engine._native.nesting cimport *
+from engine._native.replacer cimport ONE_WORD
 from engine._native.program import ACTIONS
 
 cdef enum:
@@ -38,7 +39,6 @@ cdef enum:
 
 _COUNTED = {**{number: name for name, number in ACTIONS.items()}, TRAILING: "trailing-bytes",
             GROUP_LENGTHS: "group-length", PRIVATE: "private", UNKNOWN: "unknown"}
-cdef const uint8_t* SCRUBBED = b"REMOVED"
 
 
 cdef inline bint contradicts(uint16_t declared, uint16_t known) noexcept nogil:
@@ -275,7 +275,8 @@ cdef class Rewriter(Coding):
                     if rule.marks & INSERTED:
                         if rule.marks & IDENTIFIER and h.length != UNDEFINED and not self.remember_name(value, h.length, rule.vr):
                             return 0
-                        if not w.tail and not self.insert_below(h.tag + 1):
+                        if not w.tail and (not self.insert_below(h.tag + 1)
+                                           or not self.put_empty_insertion(lv, h.tag)):
                             return 0
                         w.counts[rule.top] += 1
                         return self.discard(lv, h, end)
@@ -355,12 +356,12 @@ cdef class Rewriter(Coding):
             kind = vr_kind(vr)
             if kind & TEXT:
                 if lv.mode == SCRUBBING or vr == PN:
-                    return self.put(lv.syntax, h.tag, vr, SCRUBBED, 7)
+                    return self.put_removed(lv.syntax, h.tag, vr)
                 if is_code(h.tag):
                     if not lv.public_code:
-                        return self.put(lv.syntax, h.tag, vr, SCRUBBED, 7)
+                        return self.put_removed(lv.syntax, h.tag, vr)
                 else:
-                    action = CLEAN_TEXT
+                    action, arg = CLEAN_TEXT, ONE_WORD
             elif not kind & (NUMBER | CODE | TIME) and vr != UI and vr != AT:
                 return 1        # bytes without meaning to us: nothing of a scrubbed or cleaned sequence may keep them
         if action == RECURSE or action == SCRUB:

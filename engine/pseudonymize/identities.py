@@ -117,7 +117,8 @@ class Identities:
         elif action == _HASH_ACCESSION:
             new = self._secret.accession(value).encode("ascii") if value else b""
         elif action == _CLEAN_TEXT:
-            new = "\\".join(clean_text(part, self._own) for part in value.split("\\")).encode("ascii")
+            parts = [clean_text(part, self._own) for part in value.split("\\")]
+            new = "\\".join(parts).encode("ascii") if any(parts) else b""
         elif action == _CLEAN_CODE:
             new = clean_code(value, self._own).encode("ascii")
         if len(raw) + len(charset) <= _LONGEST_KEY:

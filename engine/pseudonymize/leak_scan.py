@@ -21,6 +21,9 @@ TIMES = frozenset({"DA", "DT", "TM", "AS"})
 CODE_NAMES = frozenset({0x00080102, 0x00080103, 0x00080105})
 """Coding Scheme Designator and Version, Mapping Resource: registered names of dictionaries, whatever a patient is called."""
 
+INSERTED = 2
+"""Mark of attributes that the profile writes itself (program.pxd)."""
+
 _BINARY = frozenset({"OB", "OW", "UN"})
 _BINARY_SIZE = 6
 
@@ -45,9 +48,11 @@ def judge(head: bytes, syntax: int, hits: list[tuple[int, int, bool]], program: 
         ) from None
     starts = [element[0] for element in elements]
     for offset, length, is_uid in hits:
-        _, tag, vr, _, _, value = elements[max(0, bisect_right(starts, offset) - 1)]
+        _, tag, vr, _, depth, value = elements[max(0, bisect_right(starts, offset) - 1)]
+        rule = program.explain(tag)
+        if depth == 0 and rule and int(rule["marks"]) & INSERTED:
+            continue  # the profile's own words, whatever a patient is called
         if not vr:
-            rule = program.explain(tag)
             vr = str(rule["vr"]) if rule else "UN"
         if offset < value or _is_leak(tag, vr, head[offset : offset + length], is_uid):
             raise Refusal("leak", "an original identifier of this patient stands in the new head", tag=tag)

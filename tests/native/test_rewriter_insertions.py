@@ -121,8 +121,12 @@ def test_behind_the_body_nothing_is_inserted_and_nothing_false_stays(syntax: Syn
     assert plan.head == encode([behind], syntax)
 
 
-def test_a_computed_value_that_is_not_known_is_not_written() -> None:
+def test_a_computed_value_that_is_not_known_leaves_an_empty_attribute_where_there_was_one() -> None:
     head = rewrite(WRITER, FALSE, EXPLICIT, hashed_id=b"", sop_class=b"").head
+    emptied = [Element(e.tag, e.vr, b"") if e.tag in (PATIENT_ID, CLASS) else e for e in WRITTEN]
+    assert head == encode(emptied, EXPLICIT)
+    absent = [e for e in FALSE if e.tag not in (PATIENT_ID, CLASS)]
+    head = rewrite(WRITER, absent, EXPLICIT, hashed_id=b"", sop_class=b"").head
     assert head == encode([e for e in WRITTEN if e.tag not in (PATIENT_ID, CLASS)], EXPLICIT)
 
 
