@@ -101,6 +101,7 @@ class Loop:
         self._drained_scan = False
 
     def run(self) -> None:
+        """Takes turns until the stop was asked for and everything received is planned."""
         self._selector.register(self._inbox, selectors.EVENT_READ, self._inbox)
         self._selector.register(self._asked, selectors.EVENT_READ, self._asked)
         while not (self._asked.made and self._is_drained()):

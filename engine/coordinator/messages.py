@@ -14,36 +14,46 @@ from engine.spool.passfile import Study
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
-    pass
+    """What a worker is asked."""
 
 
 class SurveyJob(Job, frozen=True, array_like=True, tag="survey"):
+    """Read the original UIDs of an object in received/."""
+
     identifier: str
 
 
 class PlanJob(Job, frozen=True, array_like=True, tag="plan"):
+    """Plan an object of a pass; `key` is the pass key, 32 bytes."""
+
     identifier: str
     pass_id: str
     key: bytes
 
 
 class FoundJob(Job, frozen=True, array_like=True, tag="found"):
+    """Make a pass, durably."""
+
     pass_id: str
     study: Study
 
 
 class CompareJob(Job, frozen=True, array_like=True, tag="compare"):
+    """Are the bytes of an object in received/ those of `first` of the pass?"""
+
     identifier: str
     pass_id: str
     first: str
 
 
 class PersistJob(Job, frozen=True, array_like=True, tag="persist"):
+    """Make every plan of a pass durable."""
+
     pass_id: str
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True):
-    pass
+    """What a worker answers."""
 
 
 class Surveyed(Result, frozen=True, array_like=True, tag="surveyed"):
@@ -72,6 +82,8 @@ class Planned(Result, frozen=True, array_like=True, tag="planned"):
 
 
 class Founded(Result, frozen=True, array_like=True, tag="founded"):
+    """The pass is durable; its key."""
+
     pass_id: str
     key: bytes
 

@@ -45,6 +45,7 @@ def new_association_id() -> str:
 
 
 def new_pass_id() -> str:
+    """32 random hexadecimal digits."""
     return secrets.token_hex(16)
 
 
@@ -54,6 +55,7 @@ def object_id(association: str, sequence: int) -> str:
 
 
 def association_of(identifier: str) -> str:
+    """The id of the association that an object came by."""
     return identifier[:16]
 
 

@@ -23,6 +23,7 @@ UNUSABLE = 2  # exit code: starting it again would not help
 
 
 def main() -> int:
+    """Lives as the role that the arguments name; its exit code."""
     parser = argparse.ArgumentParser(prog="engine.supervisor.child")
     parser.add_argument("role", choices=[one.name for one in ROLES])
     parser.add_argument("--config", type=Path, required=True)

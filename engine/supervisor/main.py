@@ -87,6 +87,7 @@ class Supervisor:
         self._keepers: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> int:
+        """Starts all roles and returns when they have ended. PenstockError when one of them is given up."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._signals.put_nowait, number)
