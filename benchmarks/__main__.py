@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import orjson
 
-from benchmarks import environment, gateway, head, hmac_batch, memory, render, rewrite, upload
+from benchmarks import environment, gateway, head, hmac_batch, memory, receive, render, rewrite, upload
 from benchmarks.result import Result
 
 Run = Callable[[Path, int, int], Result]  # work folder, rounds, objects
@@ -18,6 +18,8 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
     "rewrite": (rewrite.run, 1_000),
     "head": (head.run, 2_000),
     "hmac": (hmac_batch.run, 500_000),
+    "receive": (receive.run, 500),
+    "upload": (upload.run, 1_000),
     "upload": (upload.run, 1_000),
     "gateway": (gateway.run, 1_000),
     "memory": (memory.run, 1),
