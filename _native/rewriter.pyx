@@ -33,6 +33,7 @@ cdef enum:
     PN = (c'P' << 8) | c'N'
     MOST_HEAD = 1 << 26             # bytes of a head that a caller holds at the most
     CHARSET = 0x00080005
+    CONCEPT_NAME = 0x0040A043
     CONTENT = 0x0040A730
     FIRST_BODY = 0x7FE00008
     LAST_BODY = 0x7FE00010
@@ -333,6 +334,8 @@ cdef class Rewriter(Coding):
                 mode = CLEANING if lv.mode == KEEPING else lv.mode
             else:
                 mode = SCRUBBING
+            if h.tag == CONCEPT_NAME and lv.mode == SCRUBBING and w.depth > 0 and (lv - 1).content:
+                mode = CLEANING     # a content item's value goes, what kind of value it was stays if the code is public
             return self.open_level(
                 lv, h, SEQUENCE, inner, mode, action == CLEAN_SR or (h.tag == CONTENT and mode == CLEANING), step)
         if h.length == UNDEFINED:

@@ -13,6 +13,18 @@ from importlib import resources
 
 _PIECES = re.compile(r"[^\W_]+|[\W_]+")
 _RUNS = re.compile(r"[a-z]+|[0-9]+")
+_SEX_AND_AGE = re.compile(r"\d{1,3}(f|m|w|y|yo|yr|yrs)|[fmw]\d{2,3}")
+"""55F, 7y: a person's age and sex in one word (PS3.15 E.3.5)."""
+
+_TITLES = frozenset(
+    {"dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "miss", "herr", "frau", "sir", "madame", "mme"}
+    | {"monsieur", "physician", "radiologist", "technologist", "operator"}
+)
+"""What is followed by a name, even if that name is a word of anatomy."""
+
+_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
+_DIGITS_OF_AN_ID = re.compile(r"\d{5}")
+
 _KEPT_MARKS = frozenset(" _-/+.,;:()[]^*%&=<>")
 _LONGEST_NUMBER = 3
 _LONGEST_B_VALUE = 4
@@ -39,19 +51,36 @@ def clean_text(value: str, own: frozenset[str] = frozenset()) -> str:
     for i, piece in enumerate(pieces):
         if not piece[0].isalnum():
             kept.append(_mark(piece))
-        elif _is_harmless(piece, own) and not _is_part_of_number(pieces, i):
+        elif _is_harmless(piece, own) and not _is_part_of_number(pieces, i) and not _follows_title(pieces, i):
             kept.append(piece)
     return _joined(kept)
 
 
 def clean_code(value: str, own: frozenset[str] = frozenset()) -> str:
-    """The values of a code string (CS) that consist of known words; the others are dropped whole."""
+    """The values of a code string (CS) that look like codes: PS3.5's repertoire and length, no run of five digits, none of the
+    patient's own words. The others are dropped whole."""
     values = (part.strip() for part in value.split("\\"))
-    return "\\".join(part for part in values if part and clean_text(part, own) == part)
+    return "\\".join(part for part in values if _is_code(part, own))
+
+
+def _is_code(part: str, own: frozenset[str]) -> bool:
+    return (
+        _CODE.fullmatch(part) is not None
+        and _DIGITS_OF_AN_ID.search(part) is None
+        and not words_of(part.replace("_", " ")) & own
+    )
+
+
+def _follows_title(pieces: list[str], i: int) -> bool:
+    """Whether a word stands within two words behind a title: Dr. Hand, Prof John Head."""
+    before = [piece.lower() for piece in pieces[max(0, i - 4) : i] if piece[0].isalnum()][-2:]
+    return any(word in _TITLES for word in before)
 
 
 def _is_harmless(piece: str, own: frozenset[str]) -> bool:
     word = piece.lower()
+    if word in _TITLES or _SEX_AND_AGE.fullmatch(word):
+        return False
     if not piece.isascii() or len(piece) > _LONGEST_WORD or word in own:
         return False
     if word.isdigit():

@@ -194,12 +194,9 @@ def test_content_items_are_treated_by_their_concept_name(syntax: Syntax, defined
         content(b"999999", PERSONAL[0], PERSONAL[1], *text, defined=defined),
         defined=defined,
     )
-    scrubbed_name = Element(
-        CONCEPT, "SQ", [code(DUMMY, DUMMY, DUMMY)], defined=defined, items_defined=defined
-    )
     right = report(
         content(b"121030", *text, defined=defined),
-        [Element(0x0040A010, "CS", b"CONTAINS"), scrubbed_name, Element(TEXT, "UT", DUMMY)],
+        content(b"121031", Element(TEXT, "UT", DUMMY), defined=defined),
         content(b"121032", cleaned(TEXT, "UT"), defined=defined),
         content(b"999999", Element(PERSON, "PN", DUMMY), uid, cleaned(TEXT, "UT"), defined=defined),
         defined=defined,

@@ -43,6 +43,9 @@ def test_what_a_scanner_writes_stays(text: str) -> None:
         ("1.2.840.113619.2.55 head", "head"),
         ("a.smith@example.org", ""),
         ("123 45 67", ""),
+        ("CT chest - 55F Dr. Smith", "CT chest"),
+        ("Dr. Hand knee", ""),
+        ("requested by Prof John Head: knee", "requested by knee"),
         ("山田^太郎", ""),
         ("", ""),
     ],
@@ -57,8 +60,9 @@ def test_the_patients_own_words_go_even_where_the_vocabulary_has_them() -> None:
 
 
 def test_code_strings_keep_known_values_and_drop_the_others_whole() -> None:
-    assert clean_code("CHEST\\SMITH\\ABDOMEN") == "CHEST\\ABDOMEN"
-    assert clean_code("LEFT SMITH") == ""
+    assert clean_code("CHEST\\MRN1234567\\M_FFE") == "CHEST\\M_FFE"
+    assert clean_code("LEFT", words_of("LEFT^JOHN")) == ""
+    assert clean_code("Smith, John") == ""
 
 
 @given(st.text(max_size=80))
