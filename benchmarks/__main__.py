@@ -20,7 +20,6 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
     "hmac": (hmac_batch.run, 500_000),
     "receive": (receive.run, 500),
     "upload": (upload.run, 1_000),
-    "upload": (upload.run, 1_000),
     "gateway": (gateway.run, 1_000),
     "memory": (memory.run, 1),
 }
