@@ -31,7 +31,7 @@ class Nursery:
         if self._root.exists():  # of a predecessor that died
             shutil.rmtree(self._root)
         self._root.mkdir(mode=0o700, parents=True)
-        _spread(self._root)
+        spread(self._root)
         self._made = 0
         self._folder = -1
         self._name = ""
@@ -74,7 +74,8 @@ class Nursery:
         self._folder, self._name = folder, name
 
 
-def _spread(path: Path) -> None:
+def spread(path: Path) -> None:
+    """From now on new folders in `path` get block groups of their own, where the file system has any."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         flags = struct.unpack("i", fcntl.ioctl(folder, FS_IOC_GETFLAGS, bytes(4)))[0]
