@@ -18,6 +18,7 @@ from engine.uploader.notice import Notice
 from engine.uploader.settling import Settling
 
 SCAN_SECONDS = 5.0
+LOOK_SECONDS = 0.25
 DRAIN_SECONDS = 30.0
 _LOG = log.get("uploader")
 
@@ -84,13 +85,19 @@ async def _drain(couriers: list[Courier], tasks: list[asyncio.Task[None]]) -> No
 
 
 async def _scan(work: Work) -> None:
-    """What hints did not tell: at the start everything, later what was lost."""
+    """What hints did not tell: at the start everything, later what was lost.
+
+    The kernel holds few datagrams for a busy process (net.unix.max_dgram_qlen, often 10), so hints are lost when most
+    arrives. After activity, a backlog that has become empty is checked at once; else now and then.
+    """
+    loop = asyncio.get_running_loop()
+    delivered, scanned = -1, 0.0
     while True:
-        found = await asyncio.to_thread(scan, work.spool)
-        new = work.backlog.offer(found)
-        if new:
-            _LOG.debug("scan", found=new)
-        await asyncio.sleep(SCAN_SECONDS)
+        idle_again = work.delivered != delivered and not len(work.backlog)
+        if idle_again or loop.time() - scanned >= SCAN_SECONDS:
+            delivered, scanned = work.delivered, loop.time()
+            work.backlog.offer(await asyncio.to_thread(scan, work.spool))
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _take_hints(backlog: Backlog, inbox: HintInbox) -> None:
