@@ -18,6 +18,7 @@ from engine.coordinator.pool import LocalPool, Member
 from engine.coordinator.queues import Queues
 from engine.coordinator.recovery import recover
 from engine.coordinator.shell import Shell, Treatment
+from engine.coordinator.work import sweep_nurseries
 from engine.coordinator.worker import starter
 from engine.metrics.meter import Meter
 from engine.process import StopRequest, resident_bytes
@@ -49,6 +50,7 @@ def run(config: GatewayConfig) -> int:
     with selectors.DefaultSelector() as selector, Ledger.open(spool.ledger) as ledger:
         asked = StopRequest()
         inbox = HintInbox(spool.run, "coordinator")
+        sweep_nurseries(spool)
         pool = LocalPool(config.pool.workers, starter(config, spool, profile), selector)
         try:
             key_id = _first_ready(pool, selector)

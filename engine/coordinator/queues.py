@@ -52,7 +52,7 @@ class Queues:
     def batch(self, share: int) -> list[AnyJob]:
         """The next jobs for one worker of `share` that could take some; empty if nothing may go now."""
         if self._others:
-            return [self._others.popleft()]
+            return self._other_batch(_portion(len(self._others), share))
         return self._plan_batch(_portion(len(self._plans), share)) or self._survey_batch(
             _portion(len(self._surveys), share)
         )
@@ -73,6 +73,13 @@ class Queues:
     @property
     def put_off_count(self) -> int:
         return len(self._later)
+
+    def _other_batch(self, most: int) -> list[AnyJob]:
+        """Jobs of one kind: what waits for the disk is done at the same time (`Work.do_all`)."""
+        jobs = [self._others.popleft()]
+        while self._others and len(jobs) < most and type(self._others[0]) is type(jobs[0]):
+            jobs.append(self._others.popleft())
+        return jobs
 
     def _plan_batch(self, most: int) -> list[AnyJob]:
         jobs: list[AnyJob] = []

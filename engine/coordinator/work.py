@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +37,13 @@ from engine.pseudonymize import sidecar
 from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool import passfile
 from engine.spool.killpoint import reached
-from engine.spool.layout import ORIGINAL, Spool, fsync_folder, remove, write_whole
+from engine.spool.layout import ORIGINAL, PLAN, Spool, fsync_folder, remove, write_whole
+from engine.spool.nursery import Nursery
 from engine.spool.states import State, files, observe_pass
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+WORKER: Final = "worker-"  # begins the names of workers' nurseries
 _COMPARE_AT_ONCE: Final = 1 << 20
 MOST_DAMAGED: Final = 1000
 _LOG: Final = log.get("worker")
@@ -50,6 +55,15 @@ class Work:
     def __init__(self, spool: Spool, pseudonymizer: Pseudonymizer) -> None:
         self._spool = spool
         self._pseudonymizer = pseudonymizer
+        self._nursery = Nursery(spool.run, f"{WORKER}{os.getpid()}")
+
+    def do_all(self, jobs: list[AnyJob]) -> list[AnyResult]:
+        """The results in the order of the jobs. Jobs that only wait for the disk wait together: the file
+        system makes their syncs durable in one commit."""
+        if len(jobs) > 1 and all(isinstance(job, FoundJob | PersistJob) for job in jobs):
+            with ThreadPoolExecutor(len(jobs)) as threads:
+                return list(threads.map(self.do, jobs))
+        return [self.do(job) for job in jobs]
 
     def do(self, job: AnyJob) -> AnyResult:
         """Never raises for an object: what is wrong with it is the result."""
@@ -126,20 +140,23 @@ class Work:
         )
 
     def _write(self, job: PlanJob, data: bytes) -> None:
-        path = self._spool.plan(job.pass_id, job.identifier)
+        folder = os.open(self._spool.plan(job.pass_id, job.identifier).parent, _FOLDER)
         temporary = temporary_plan(self._spool, job.pass_id, job.identifier)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            descriptor = self._nursery.create(temporary.name, folder)
             try:
                 write_whole(descriptor, data)
             finally:
                 os.close(descriptor)
             reached("plan-written-before-name")
-            temporary.rename(path)
+            named = job.identifier + PLAN
+            os.rename(temporary.name, named, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
+        finally:
+            os.close(folder)
         reached("plan-named-before-result")
 
     def _compare(self, job: CompareJob) -> Compared:
@@ -192,6 +209,12 @@ def is_durable_plan(spool: Spool, pass_id: str, identifier: str) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def sweep_nurseries(spool: Spool) -> None:
+    """Removes the birthplaces of workers that are gone. Only while no worker lives."""
+    for folder in (spool.run / "nursery").glob(f"{WORKER}*"):
+        shutil.rmtree(folder)
 
 
 def temporary_plan(spool: Spool, pass_id: str, identifier: str) -> Path:

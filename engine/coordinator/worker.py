@@ -80,7 +80,7 @@ def _serve(mine: socket.socket, start: Start) -> int:
         return 1
     _say(mine, [Ready(key_id)])
     while data := mine.recv(DATAGRAM):
-        _say(mine, [work.do(job) for job in decode_jobs(data)])
+        _say(mine, work.do_all(decode_jobs(data)))
     return 0
 
 

@@ -198,9 +198,10 @@ def fsync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """A new file of mode 0600, durable with its name when this returns; FileExistsError if the name is
-    taken.
+def write_synced(path: Path, data: bytes) -> None:
+    """A new file of mode 0600 whose content is durable when this returns; its name is so after `fsync_folder`.
+
+    FileExistsError if the name is taken.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -208,6 +209,11 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """The same, and its name is durable too when this returns."""
+    write_synced(path, data)
     fsync_folder(path.parent)
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from engine.errors import SpoolError
 from engine.spool.killpoint import reached
-from engine.spool.layout import Spool, fsync_folder, remove, write_durably, write_whole
+from engine.spool.layout import Spool, fsync_folder, remove, write_synced, write_whole
 
 KEY_BYTES = 32
 
@@ -55,8 +55,9 @@ def make(spool: Spool, pass_id: str, study: Study) -> bytes:
     for folder in (hidden, hidden / "in", hidden / "out"):
         folder.mkdir(mode=0o700)
     key = secrets.token_bytes(KEY_BYTES)
-    write_durably(hidden / "study", msgspec.json.encode(study))
-    write_durably(hidden / "key", key)
+    write_synced(hidden / "study", msgspec.json.encode(study))
+    write_synced(hidden / "key", key)
+    fsync_folder(hidden)
     reached("pass-made-before-name")
     hidden.rename(spool.folder_of(pass_id))
     fsync_folder(spool.passes)

@@ -166,3 +166,13 @@ def test_the_first_bearer_of_a_uid_is_remembered() -> None:
     assert members.first("p", "1") == "x"
     members.forget("p")
     assert members.first("q", "1") is None
+
+
+def test_jobs_that_wait_for_the_disk_go_together_by_kind() -> None:
+    queues = Queues(100)
+    study = Study("s", "p", "k", 0.0)
+    for number in range(3):
+        queues.put(FoundJob(f"{number:032x}", study))
+    queues.put(PersistJob("0" * 32))
+    kinds = [[type(job).__name__ for job in queues.batch(1)] for _ in range(2)]
+    assert kinds == [["FoundJob"] * 3, ["PersistJob"]]

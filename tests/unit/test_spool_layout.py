@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from engine.spool.layout import (
     new_association_id,
     object_id,
     write_durably,
+    write_synced,
 )
 
 
@@ -100,13 +102,16 @@ def test_waiting_for_the_lock_ends_when_it_is_let_go(tmp_path: Path) -> None:
     child.wait()
 
 
-def test_a_durable_file_is_whole_private_and_never_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [write_synced, write_durably])
+def test_a_synced_file_is_whole_private_and_never_overwritten(
+    tmp_path: Path, write: Callable[[Path, bytes], None]
+) -> None:
     path = tmp_path / "key"
-    write_durably(path, b"k" * 100_000)
+    write(path, b"k" * 100_000)
     assert path.read_bytes() == b"k" * 100_000
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(FileExistsError):
-        write_durably(path, b"other")
+        write(path, b"other")
     fsync_folder(tmp_path)
 
 
