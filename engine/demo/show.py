@@ -121,7 +121,7 @@ def _watch(scene: Stage, paths: list[Path], size: int, tell: Tell) -> Story:
 def _send(scene: Stage, paths: list[Path]) -> None:
     told = send(Load(Target(HOST, scene.gateway_port, CALLED, CALLING), tuple(paths)))
     refused = told["refused"]
-    if isinstance(refused, list) and refused:
+    if refused:
         raise PartError(
             "gateway", f"did not take {len(refused)} objects: {refused[0]['reason']}", scene.gateway.tail()
         )
