@@ -5,6 +5,7 @@ each named point.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -339,6 +340,29 @@ def test_sigterm_finishes_what_was_received(rig: CoordinatorRig, tmp_path: Path)
     assert rig.stop() == 0
     assert all_ready(rig, ids)
     assert rig.process is not None and not children(rig.process.pid)
+
+
+def test_an_object_of_two_gigabytes_is_planned_in_little_memory(rig: CoordinatorRig, tmp_path: Path) -> None:
+    length = 2_147_483_646
+    files = study(tmp_path / "files", slices=1)
+    whole = files[0].read_bytes()
+    at = (
+        whole.index(b"\xe0\x7f\x10\x00OW\0\0") + 8
+    )  # (7FE0,0010) in explicit VR little endian, before its length
+    huge = tmp_path / "huge"
+    huge.write_bytes(whole[:at] + length.to_bytes(4, "little"))
+    os.truncate(huge, at + 4 + length)  # zeros that take no room on the disk
+    rig.start()
+    (first,) = rig.put(files[1:])
+    wait_until(lambda: all_ready(rig, [first]), "planned")
+    identifier = new_association_id() + "-00000000"
+    huge.rename(rig.spool.arrival(identifier))
+    wait_until(lambda: all_ready(rig, [identifier]), "planned")
+    assert rig.process is not None
+    for pid in [rig.process.pid, *children(rig.process.pid)]:
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        assert int(peak) < 200 * 1024
+    assert rig.stop() == 0
 
 
 def test_a_secret_that_is_missing_ends_it_with_the_reason(rig: CoordinatorRig) -> None:
