@@ -67,14 +67,15 @@ cdef class LeakScan:
         cdef uint64_t* new_bits
         cdef int32_t i
         if self.power != power:
-            new_chains = <int32_t*>realloc(self.chains, chains * sizeof(int32_t))
-            if new_chains == NULL:
+            new_chains = <int32_t*>malloc(chains * sizeof(int32_t))
+            new_bits = <uint64_t*>malloc(words * sizeof(uint64_t))
+            if new_chains == NULL or new_bits == NULL:
+                free(new_chains)
+                free(new_bits)
                 return 0
-            self.chains = new_chains
-            new_bits = <uint64_t*>realloc(self.bits, words * sizeof(uint64_t))
-            if new_bits == NULL:
-                return 0
-            self.bits, self.power = new_bits, power
+            free(self.chains)
+            free(self.bits)
+            self.chains, self.bits, self.power = new_chains, new_bits, power
         memset(self.chains, 0xFF, chains * sizeof(int32_t))
         memset(self.bits, 0, words * sizeof(uint64_t))
         for i in range(self.count):
@@ -199,9 +200,11 @@ cdef class LeakScan:
             self.effort -= 1
             if pattern.hash == hashed and at >= pattern.anchor and self._matches(pattern, text, n, at - pattern.anchor):
                 if self.hit_count == self.hit_room:
-                    more = <Hit*>realloc(self.hits, 2 * self.hit_room * sizeof(Hit))
-                    if more == NULL or self.hit_count >= MAX_HITS:
+                    if self.hit_count >= MAX_HITS:
                         return 0    # no hit is ever dropped: one of them may be the leak
+                    more = <Hit*>realloc(self.hits, 2 * self.hit_room * sizeof(Hit))
+                    if more == NULL:
+                        return 0
                     self.hits = more
                     self.hit_room *= 2
                 self.hits[self.hit_count] = Hit(at - pattern.anchor, k)

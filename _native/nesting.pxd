@@ -66,6 +66,7 @@ cdef struct Walk:
     int depth
     Block blocks[MAX_BLOCKS]
     int block_count
+    uint32_t emptied        # the insertion without a value that was last written as an empty attribute
     int block_hit           # the private block whose element is being treated, -1 for none
     int inserted            # insertions written so far
     bint tail               # behind the body: nothing is inserted

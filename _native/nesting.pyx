@@ -66,20 +66,29 @@ cdef class Nesting(Replacer):
         return 1
 
     cdef void drop_unused_blocks(self, int down_to) noexcept nogil:
-        """Takes back private creators whose block kept no element, the last one first."""
+        """Takes back private creators whose block kept no element. What stands between and behind them moves once."""
         cdef Walk* w = &self.w
         cdef Block* block
-        cdef size_t behind
-        while w.block_count > down_to:
-            w.block_count -= 1
-            block = &w.blocks[w.block_count]
-            if not block.used:
+        cdef size_t to = 0, behind = 0
+        cdef bint moving = False
+        cdef int i
+        for i in range(down_to, w.block_count):
+            block = &w.blocks[i]
+            if block.used:
+                continue
+            if not moving:
                 if not self.flush():
                     return
-                behind = block.out_at + block.out_size
-                memmove(self.out + block.out_at, self.out + behind, self.out_size - behind)
-                self.out_size -= block.out_size
-                w.counts[PRIVATE] += 1
+                to, moving = block.out_at, True
+            else:
+                memmove(self.out + to, self.out + behind, block.out_at - behind)
+                to += block.out_at - behind
+            behind = block.out_at + block.out_size
+            w.counts[PRIVATE] += 1
+        if moving:
+            memmove(self.out + to, self.out + behind, self.out_size - behind)
+            self.out_size = to + self.out_size - behind
+        w.block_count = min(w.block_count, down_to)
 
     cdef int insert_below(self, uint32_t tag) noexcept nogil:
         """Writes the insertions whose place is before `tag`."""
@@ -105,8 +114,9 @@ cdef class Nesting(Replacer):
     cdef int put_empty_insertion(self, Level* lv, uint32_t tag) noexcept nogil:
         """What was there and has no new value stays as an empty attribute: it may be of Type 2 (PS3.5 7.4.3)."""
         cdef Insertion* row = &self.program.insertions[self.w.inserted - 1]
-        if row.tag != tag or not row.computed or self.computed[row.computed].size:
+        if row.tag != tag or not row.computed or self.computed[row.computed].size or self.w.emptied == tag:
             return 1
+        self.w.emptied = tag
         return self.put(lv.syntax, tag, row.vr, NULL, 0)
 
     cdef uint8_t private_action(

@@ -130,7 +130,6 @@ def test_a_computed_value_that_is_not_known_leaves_an_empty_attribute_where_ther
     assert head == encode([e for e in WRITTEN if e.tag not in (PATIENT_ID, CLASS)], EXPLICIT)
 
 
-@pytest.mark.xfail(reason="an attribute that stands there twice stays twice", strict=True)
 def test_what_stays_empty_does_so_once() -> None:
     twice = [FALSE[2], FALSE[2]]
     assert twice[0].tag == PATIENT_ID
