@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.uploader.outgoing import OutgoingObject
 
+_SMALL = 1 << 16
 _PART = "\r\n--{boundary}\r\nContent-Type: application/dicom\r\nContent-Length: {size}\r\n\r\n"
 
 
@@ -26,9 +27,22 @@ class RequestBody:
         self.length = sum(map(len, self._begins)) + sum(item.size for item in objects) + len(self._end)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body in pieces. Raises what OutgoingObject.chunks raises."""
+        """The body in pieces, of which few are small: each costs a write. Raises what OutgoingObject.chunks
+        raises.
+        """
+        small = bytearray()
         for begin, item in zip(self._begins, self._objects, strict=True):
             self.current = item
-            yield begin
-            yield from item.chunks()
-        yield self._end
+            small += begin
+            for piece in item.chunks():
+                if len(piece) < _SMALL:
+                    small += piece
+                    continue
+                if small:
+                    yield bytes(small)
+                    small.clear()
+                yield piece
+            if len(small) >= _SMALL:
+                yield bytes(small)
+                small.clear()
+        yield bytes(small + self._end)

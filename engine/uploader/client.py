@@ -37,7 +37,7 @@ class Reply:
 
     `retry_after`: seconds, if the platform said so. `refused`: the status with which the request as a whole
     was refused, if that may be an object's fault, else 0. `begun`: a connection was there and the body was
-    asked for.
+    asked for. `sent_at`: when all of the body was given to the connection, seconds since 1970.
     """
 
     verdicts: list[Verdict]
@@ -45,9 +45,10 @@ class Reply:
     retry_after: float | None = None
     refused: int = 0
     begun: bool = True
+    sent_at: float = 0.0
 
 
-class LocalFault(Exception):  # noqa: N818 - a wrapper that says whose fault it is
+class LocalFault(Exception):
     """Reading an object failed while it was sent: the platform has nothing to do with it."""
 
     def __init__(self, item: OutgoingObject, problem: OSError | PenstockError) -> None:
@@ -111,7 +112,7 @@ class Client:
         except TransportError as problem:
             told = trouble.trouble("platform-accepts-only") if status == _ACCEPTED else problem
             return Reply([], told, retry_after)
-        return Reply(verdicts, retry_after=retry_after)
+        return Reply(verdicts, retry_after=retry_after, sent_at=sending.sent_at)
 
     async def _post(self, sending: _Sending) -> tuple[int, Mapping[str, str], bytes]:
         headers = {
@@ -156,6 +157,7 @@ class _Sending:
         self.body = body
         self.fault: LocalFault | None = None
         self.begun = False
+        self.sent_at = 0.0
 
     @contextlib.asynccontextmanager
     async def watch(self) -> AsyncIterator[_Watch]:
@@ -176,6 +178,7 @@ class _Sending:
         except (OSError, PenstockError) as problem:
             self.fault = LocalFault(self.body.current, problem)
             raise
+        self.sent_at = time.time()
         reached("sent-before-receipt")
         watch.allow(ANSWER_SECONDS)
 

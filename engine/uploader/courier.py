@@ -117,18 +117,19 @@ class Courier:
         pairs = list(zip(batch, reply.verdicts, strict=True))
         whole = all(verdict.outcome is Outcome.RECEIPT for verdict in reply.verdicts)
         work.notice.request("stored" if whole else "partly")
-        await self._release([item for item, verdict in pairs if verdict.outcome is Outcome.RECEIPT])
+        receipted = [item for item, verdict in pairs if verdict.outcome is Outcome.RECEIPT]
+        await self._release(receipted, reply.sent_at)
         work.backlog.put_back(item.key for item, verdict in pairs if verdict.outcome is Outcome.UNTOLD)
         for item, verdict in pairs:
             await self._judge(item.key, verdict)
 
-    async def _release(self, delivered: Sequence[OutgoingObject]) -> None:
+    async def _release(self, delivered: Sequence[OutgoingObject], sent_at: float) -> None:
         if not delivered:
             return
         work = self._work
         receipts = [(item.key, Receipt(item.digest, item.size)) for item in delivered]
         try:
-            await work.settling.release(receipts)
+            await work.settling.release(receipts, sent_at)
         except (OSError, PenstockError) as problem:
             # Delivered, but still in the spool: sent again later, and receipted again.
             _LOG.failure("release-failed", problem)

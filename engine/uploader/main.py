@@ -87,8 +87,9 @@ async def _drain(couriers: list[Courier], tasks: list[asyncio.Task[None]]) -> No
 async def _scan(work: Work) -> None:
     """What hints did not tell: at the start everything, later what was lost.
 
-    The kernel holds few datagrams for a busy process (net.unix.max_dgram_qlen, often 10), so hints are lost when most
-    arrives. After activity, a backlog that has become empty is checked at once; else now and then.
+    The kernel holds few datagrams for a busy process (net.unix.max_dgram_qlen, often 10), so hints are lost
+    when most arrives. After activity, a backlog that has become empty is checked at once; else now and
+    then.
     """
     loop = asyncio.get_running_loop()
     delivered, scanned = -1, 0.0

@@ -44,9 +44,12 @@ class Settling:
         await self._do(self._close)
         self._thread.shutdown()
 
-    async def release(self, delivered: list[tuple[Key, Receipt]]) -> None:
-        """Delete objects of one request that have receipts. Safe to repeat."""
-        await self._do(lambda: self._release(delivered))
+    async def release(self, delivered: list[tuple[Key, Receipt]], sent_at: float) -> None:
+        """Delete objects of one request that have receipts; it was sent at `sent_at` (seconds since 1970).
+
+        Safe to repeat.
+        """
+        await self._do(lambda: self._release(delivered, sent_at))
 
     async def quarantine(self, key: Key, reason: Refusal) -> None:
         """Put an object that the platform refuses for good into the quarantine."""
@@ -69,9 +72,12 @@ class Settling:
             if held is not None:
                 held.close()
 
-    def _release(self, delivered: list[tuple[Key, Receipt]]) -> None:
+    def _release(self, delivered: list[tuple[Key, Receipt]], sent_at: float) -> None:
+        ledger = _held(self._ledger)
+        for key, _ in delivered:
+            ledger.note("uploaded", key.identifier, at=sent_at)
         rows = [(key.pass_id, key.identifier, receipt) for key, receipt in delivered]
-        release_all(self._spool, rows, budget=_held(self._budget), ledger=_held(self._ledger))
+        release_all(self._spool, rows, budget=_held(self._budget), ledger=ledger)
 
     def _quarantine(self, key: Key, reason: Refusal) -> None:
         ledger = _held(self._ledger)

@@ -13,8 +13,8 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class _ClientSide(ssl.SSLObject):
-    """Remembers why the platform ended a connection. In TLS 1.3 it judges our certificate when we may have begun to
-    write, and the HTTP client then tells of the failed write alone.
+    """Remembers why the platform ended a connection. In TLS 1.3 it judges our certificate when we may have
+    begun to write, and the HTTP client then tells of the failed write alone.
     """
 
     def read(self, len: int = 1024, buffer: bytearray | None = None) -> bytes | int:  # type: ignore[override] # noqa: A002
@@ -41,7 +41,9 @@ class ClientContext(ssl.SSLContext):
 
 
 def client_context(settings: UploaderConfig) -> ClientContext:
-    """The client's side of mutual TLS. Raises ConfigError that names the key and the file that cannot be used."""
+    """The client's side of mutual TLS. Raises ConfigError that names the key and the file that cannot be
+    used.
+    """
     context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -144,6 +145,19 @@ def test_several_processes_serve_one_storage(tmp_path: Path, pki: Pki) -> None:
         assert platform.store([part])[0] == 200
     assert len(platform.instances()) == 12
     assert len(platform.stored_files()) == 12
+    assert platform.stop() == 0
+
+
+def test_a_serving_process_that_dies_is_started_again(tmp_path: Path, pki: Pki) -> None:
+    platform = PlatformProcess(tmp_path, pki, "--workers", "2").start()
+    children = Path(f"/proc/{platform.pid}/task/{platform.pid}/children")
+    until(lambda: len(children.read_text().split()) == 2, "two processes")
+    first = int(children.read_text().split()[0])
+    os.kill(first, signal.SIGKILL)
+    until(lambda: platform.events("process-died"), "a line in the log")
+    assert [line["child"] for line in platform.events("process-died")] == [first]
+    until(lambda: len({*children.read_text().split()} - {str(first)}) == 2, "another process")
+    assert platform.store([pseudonymized(1)])[0] == 200
     assert platform.stop() == 0
 
 

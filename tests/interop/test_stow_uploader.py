@@ -36,8 +36,12 @@ def test_what_is_ready_at_the_start_is_sent_and_then_deleted(
     all_delivered(shared, ready)
     assert uploader.stop() == 0
     with Ledger.open(ready.spool.ledger, read_only=True) as ledger:
-        assert ledger.totals()["receipted"] == ledger.totals()["deleted"] == 40
+        totals = ledger.totals()
+        assert totals["uploaded"] == totals["receipted"] == totals["deleted"] == 40
         [row] = ledger.find(next(iter(ready.sent)))
+        assert row.uploaded is not None
+        assert row.receipted is not None
+        assert row.uploaded <= row.receipted
         assert row.digest == blake3(ready.sent[row.id]).hexdigest()
 
 
