@@ -127,7 +127,8 @@ class Decider:
                 )
         nested = _basic_action(row.nested or row.code, attribute)
         if self._types is None or "/" not in row.code:
-            return Decision(_basic_action(row.code, attribute), nested, Level.BASE, where, row.code)
+            action = _basic_action(row.code, attribute)
+            return Decision(action, nested, Level.BASE, where, row.code, needs_value=row.code == "C")
         simple = resolve(row.code, self._types.get(attribute.tag, 0))
         return Decision(
             _basic_action(simple, attribute), nested, Level.BASE, f"{where}, {simple} in this IOD", row.code
@@ -195,6 +196,8 @@ def _basic_action(code: str, attribute: Attribute) -> str:
         return "recurse"
     if code == "U":
         return "new-uid"
+    if code == "C":
+        return "clean-text"
     if code.endswith("D"):
         if attribute.tag == ENCAPSULATED_DOCUMENT:
             return "replace-document"

@@ -16,7 +16,8 @@ from engine.dicom.dictionary import parse_tag
 from engine.errors import ConfigError
 
 EDITION = "2026c"
-CODES = frozenset({"X", "Z", "D", "U", "X/Z", "X/D", "Z/D", "X/Z/D", "X/Z/U*"})
+CODES = frozenset({"X", "Z", "D", "U", "C", "X/Z", "X/D", "Z/D", "X/Z/D", "X/Z/U*"})
+"""Codes of Table E.1-1a for the Basic profile. C is none of the table's there: the overlay's, for text that is cleaned."""
 
 
 @dataclass(frozen=True, slots=True)

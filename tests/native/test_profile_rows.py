@@ -182,7 +182,7 @@ def _check_sequence(case: Case, expected: str, item: Dataset) -> None:
     reference = item[made.REFERENCED_UID].value
     assert (reference == uid_of(case.tag)) is (case.option == "uids")
     assert case.option == "uids" or re.fullmatch(r"2\.25\.[1-9][0-9]*", reference)
-    text = item[made.MEANING].value if made.MEANING in item else ""
+    text = item[made.MODEL].value if made.MODEL in item else ""
     assert (text == mark_of(case.tag)) is (expected == "recursed")
 
 

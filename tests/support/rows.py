@@ -39,7 +39,7 @@ PLACES = (TOP, NESTED, PRIVATE)
 HOLDER = 0x00540016  # Radiopharmaceutical Information Sequence: in no table, so it is recursed into
 PRIVATE_CREATOR, PRIVATE_HOLDER = 0x00090010, 0x00091001
 CREATOR = "ROWS"
-REFERENCED_UID, MEANING, ROWS = 0x00081155, 0x00080104, 0x00280010
+REFERENCED_UID, MODEL, ROWS = 0x00081155, 0x00081090, 0x00280010
 INSIDE = 7
 
 _NUMBERS = {"US": "<H", "SS": "<h", "UL": "<I", "SL": "<i", "FL": "<f", "FD": "<d"}
@@ -72,7 +72,7 @@ def row(tag: int, vr: str) -> Element:
     if vr != "SQ":
         return Element(tag, vr, value_of(tag, vr))
     inside = [
-        Element(MEANING, "LO", mark_of(tag).encode()),
+        Element(MODEL, "LO", mark_of(tag).encode()),
         Element(REFERENCED_UID, "UI", value_of(tag, "UI")),
         Element(ROWS, "US", struct.pack("<H", INSIDE)),
     ]
