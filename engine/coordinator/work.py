@@ -55,7 +55,7 @@ class Work:
     def __init__(self, spool: Spool, pseudonymizer: Pseudonymizer) -> None:
         self._spool = spool
         self._pseudonymizer = pseudonymizer
-        self._nursery = Nursery(spool.run, f"{WORKER}{os.getpid()}")
+        self._nursery: Nursery | None = None
 
     def do_all(self, jobs: list[AnyJob]) -> list[AnyResult]:
         """The results in the order of the jobs. Jobs that only wait for the disk wait together: the file
@@ -140,6 +140,8 @@ class Work:
         )
 
     def _write(self, job: PlanJob, data: bytes) -> None:
+        if self._nursery is None:  # not at the start: on a full disk a worker begins all the same
+            self._nursery = Nursery(self._spool.run, f"{WORKER}{os.getpid()}")
         folder = os.open(self._spool.plan(job.pass_id, job.identifier).parent, _FOLDER)
         temporary = temporary_plan(self._spool, job.pass_id, job.identifier)
         try:

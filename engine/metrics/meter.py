@@ -6,6 +6,7 @@ name writes it. A process that starts again goes on with its counters; gauges be
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from collections import defaultdict
@@ -57,14 +58,13 @@ class Meter:
     @classmethod
     def attach(cls, run_dir: Path, process: str) -> Meter:
         """The counters of the process that is called `process` ("receiver", "worker-0" …) under run/."""
-        folder = run_dir / FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder / process, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, FILE_BYTES)
-            return cls(mmap.mmap(descriptor, FILE_BYTES))
-        finally:
-            os.close(descriptor)
+            return cls(_shared(run_dir / FOLDER, process))
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            # On a full disk the gateway has to go on: this process counts unseen until its next start.
+            return cls(mmap.mmap(-1, FILE_BYTES))
 
     def value(self, metric: str, **labels: str) -> Value:
         """The number of `metric` under these labels; keep it, looking it up costs more than adding to it.
@@ -87,6 +87,16 @@ class Meter:
         self._known.clear()
         self._numbers.release()
         self._area.close()
+
+
+def _shared(folder: Path, process: str) -> mmap.mmap:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder / process, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, FILE_BYTES)
+        return mmap.mmap(descriptor, FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def read(run_dir: Path) -> dict[str, float]:

@@ -70,38 +70,31 @@ class Row:
 class Ledger:
     """One process's door to the ledger; several may write. `note` only remembers, `flush` writes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, path: Path, connection: sqlite3.Connection | None) -> None:
+        self._path = path
+        self._connection = connection  # None while the disk does not even let it be opened for writing
         self._waiting: deque[tuple[str, tuple[Any, ...]]] = deque()
         self._statements: dict[tuple[str, ...], str] = {}
         self.dropped = 0
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Ledger:
-        """The ledger at `path`, made if need be. SpoolError when it cannot be opened, or is no ledger."""
+        """The ledger at `path`, made if need be. On a full disk it opens later, by itself.
+
+        SpoolError when it is no ledger, or is to be read and cannot be.
+        """
         if read_only and not path.exists():
             raise SpoolError(
                 "no-ledger", f"there is no ledger at {path}", hint="has this gateway ever been started?"
             )
-        mode = "ro" if read_only else "rwc"
         try:
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=5.0, isolation_level=None
-            )
-            if not read_only:
-                path.chmod(0o600)
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
-                connection.execute("PRAGMA cache_size=-4096")
-                connection.executescript(SCHEMA)
-            connection.execute("SELECT count(*) FROM (SELECT 1 FROM object LIMIT 1)")
-        except sqlite3.Error as error:
-            raise SpoolError(
-                "ledger-unusable",
-                f"the ledger {path} cannot be used: {error}",
-                hint="move it away to begin a new one; nothing is decided from it",
-            ) from error
-        return cls(connection)
+            return cls(path, _connect(path, read_only=read_only))
+        except sqlite3.OperationalError as error:
+            if read_only:
+                raise _unusable(path, error) from error
+            return cls(path, None)
+        except sqlite3.DatabaseError as error:
+            raise _unusable(path, error) from error
 
     def note(self, step: str, identifier: str, at: float | None = None, **facts: object) -> None:
         """Remembers that an object took a step at `at` (now, if None). A step keeps the first time it was
@@ -123,16 +116,24 @@ class Ledger:
         if not self._waiting:
             return True
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for statement, values in self._waiting:
-                self._connection.execute(statement, values)
-            self._connection.execute("COMMIT")
+            if self._connection is None:
+                self._connection = _connect(self._path, read_only=False)
+            self._write(self._connection)
         except sqlite3.OperationalError:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
             return False
         self._waiting.clear()
         return True
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in self._waiting:
+                connection.execute(statement, values)
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError:
+            if connection.in_transaction:  # some errors have rolled back already
+                connection.execute("ROLLBACK")
+            raise
 
     @property
     def waiting(self) -> int:
@@ -169,20 +170,56 @@ class Ledger:
     def totals(self) -> dict[str, int]:
         """How many objects have taken each step, ever."""
         columns = ", ".join(f"count({step})" for step in STEPS)
-        counts = self._connection.execute(f"SELECT {columns} FROM object").fetchone()  # noqa: S608
+        counts = self._read(f"SELECT {columns} FROM object", ())[0]  # noqa: S608 - our own columns
         return dict(zip(STEPS, counts, strict=True))
 
     def _rows(self, condition: str, values: Iterable[object]) -> list[Row]:
         columns = ", ".join(("id", *FACTS, *STEPS))
-        found = self._connection.execute(f"SELECT {columns} FROM object {condition}", tuple(values))  # noqa: S608
+        found = self._read(f"SELECT {columns} FROM object {condition}", values)  # noqa: S608 - as above
         return [Row(*row) for row in found]
 
+    def _read(self, statement: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
+        if self._connection is None:
+            raise SpoolError(
+                "ledger-unusable", f"the ledger {self._path} cannot be opened now", retryable=True
+            )
+        return self._connection.execute(statement, tuple(values)).fetchall()
+
     def close(self) -> None:
+        """Writes what waits, if that can be, and closes."""
         self.flush()
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    mode = "ro" if read_only else "rwc"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=5.0, isolation_level=None
+    )
+    try:
+        if not read_only:
+            path.chmod(0o600)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA cache_size=-4096")
+            connection.executescript(SCHEMA)
+        connection.execute("SELECT count(*) FROM (SELECT 1 FROM object LIMIT 1)")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> SpoolError:
+    return SpoolError(
+        "ledger-unusable",
+        f"the ledger {path} cannot be used: {error}",
+        hint="move it away to begin a new one; nothing is decided from it",
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import SpoolError
 from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
 from engine.spool.layout import Spool
@@ -36,7 +37,9 @@ def release(
 def release_all(
     spool: Spool, delivered: list[tuple[str, str, Receipt]], *, budget: Budget, ledger: Ledger
 ) -> None:
-    """The same for the objects (pass, id, receipt) of one request, with one write to the ledger before and one after."""
+    """The same for the objects (pass, id, receipt) of one request, with one write to the ledger before and
+    one after.
+    """
     for pass_id, identifier, receipt in delivered:
         ledger.note("receipted", identifier, digest=receipt.digest, bytes_sent=receipt.size, pass_id=pass_id)
     ledger.flush()
@@ -67,7 +70,11 @@ def unlink(path: Path) -> int:
 def settle(spool: Spool, ledger: Ledger) -> int:
     """Notes the deletions that a dead process did and could not tell of; how many."""
     told = 0
-    for row in ledger.half_released():
+    try:
+        rows = ledger.half_released()
+    except SpoolError:
+        return 0  # the disk is full: it stays as it is until the ledger can be opened
+    for row in rows:
         if not spool.original(row.pass_id or "", row.id).exists():
             ledger.note("deleted", row.id)
             told += 1

@@ -11,6 +11,12 @@ from engine.errors import SpoolError
 from engine.spool import ledger as module
 from engine.spool.ledger import Ledger
 
+
+def connection(ledger: Ledger) -> sqlite3.Connection:
+    assert ledger._connection is not None
+    return ledger._connection
+
+
 ONE = "a" * 16 + "-00000001"
 
 
@@ -46,7 +52,7 @@ def test_rows_wait_while_another_process_holds_the_ledger(
 ) -> None:
     path = tmp_path / "l"
     with Ledger.open(path) as ledger:
-        ledger._connection.execute("PRAGMA busy_timeout = 1")
+        connection(ledger).execute("PRAGMA busy_timeout = 1")
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         ledger.note("received", ONE)
@@ -72,13 +78,13 @@ def test_a_ledger_that_cannot_be_written_forgets_the_oldest_rows_only(
 
 def test_a_full_disk_leaves_the_rows_waiting(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "l") as ledger:
-        pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
-        ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+        pages = connection(ledger).execute("PRAGMA page_count").fetchone()[0]
+        connection(ledger).execute(f"PRAGMA max_page_count = {pages}")
         for number in range(2000):
             ledger.note("received", f"object-{number}", digest="d" * 64)
         assert not ledger.flush()
         assert ledger.waiting == 2000
-        ledger._connection.execute("PRAGMA max_page_count = 100000")
+        connection(ledger).execute("PRAGMA max_page_count = 100000")
         assert ledger.flush()
         assert ledger.totals()["received"] == 2000
 
@@ -109,3 +115,15 @@ def test_the_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:
         ledger.note("received", ONE)
         ledger.flush()
         assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_a_ledger_that_cannot_be_opened_yet_opens_by_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    with Ledger.open(folder / "l") as ledger:  # as on a full disk, SQLite is unable to open the file
+        ledger.note("received", ONE)
+        assert not ledger.flush()
+        with pytest.raises(SpoolError, match="cannot be opened now"):
+            ledger.find(ONE)
+        folder.mkdir()
+        assert ledger.flush()
+        assert len(ledger.find(ONE)) == 1
