@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
@@ -55,14 +55,17 @@ class Journal:
 
     `done` holds the tags that were there when it was opened; `size` is its length in bytes."""
 
-    def __init__(self, path: Path, *, rebooted: bool) -> None:
+    def __init__(self, path: Path, *, rebooted: bool, agree: Callable[[int], int] | None = None) -> None:
         """Opens or makes the file and drops what cannot be trusted: a torn record at the end always, what no
-        checkpoint covers if the machine was `rebooted`."""
+        checkpoint covers if the machine was `rebooted`, and what is behind the answer of `agree` to the size so
+        far, both in bytes."""
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         records = _read_whole(self._fd)
         self.size = len(records) // TAG_BYTES * TAG_BYTES
         if rebooted:
             self.size = _covered(records)
+        if agree is not None:
+            self.size = agree(self.size)
         os.ftruncate(self._fd, self.size)
         os.lseek(self._fd, 0, os.SEEK_END)
         os.fsync(self._fd)

@@ -33,6 +33,7 @@ class Report:
     key_id: str
     workers: int
     quarantine: str = ""
+    receipts: str = ""
     resumed: bool = False
     stopped: str | None = None
     advice: str = ""
@@ -109,6 +110,7 @@ class Report:
             "open_for_retry": self.open_for_retry,
             "notices": dict(sorted(self.notices.items())),
             "quarantine": self.quarantine,
+            "receipts": self.receipts,
             "studies": len(self.studies),
             "bytes_read": self.bytes_read,
             "bytes_written": self.bytes_written,

@@ -6,6 +6,7 @@
       key                the run key: 32 random bytes, 0600, durable before the first output exists
       run.json           what the run was begun with: a keyed hash of IN, profile, key id, boot id
       journal            which inputs are done (`journal`)
+      tallies            what the receipts will say (`tallies`)
       parts/             outputs that have no name yet; emptied whenever a run begins
 
 The pass key of a study is HMAC-SHA-256(run key, its original Study Instance UID): every worker derives the
@@ -28,6 +29,7 @@ from pathlib import Path
 import orjson
 
 from engine.batch.journal import Journal
+from engine.batch.tallies import Tallies
 from engine.errors import ConfigError
 from engine.spool.layout import fsync_folder, write_durably, write_whole
 
@@ -51,18 +53,28 @@ class RunFolder:
     """The folder of the one run that works on `out`; `open` takes up an unfinished run or begins a new one.
 
     `resumed`: an unfinished run was found. `rebooted`: since it was last at work the machine was started
-    anew, so outputs after the last checkpoint may be torn. `pass_root` and `journal_key` hang on
-    the run key."""
+    anew, so outputs after the last checkpoint may be torn. `pass_root`, `journal_key` and `batch` (16
+    hexadecimal digits that name the run in receipts) hang on the run key."""
 
     def __init__(
-        self, path: Path, lock: int, key: bytes, journal: Journal, *, resumed: bool, rebooted: bool
+        self,
+        path: Path,
+        lock: int,
+        key: bytes,
+        journal: Journal,
+        tallies: Tallies,
+        *,
+        resumed: bool,
+        rebooted: bool,
     ) -> None:
         self.path = path
         self.journal = journal
+        self.tallies = tallies
         self.resumed = resumed
         self.rebooted = rebooted
         self.pass_root = derive(key, b"passes")
         self.journal_key = derive(key, b"journal")
+        self.batch = derive(key, b"batch")[:8].hex()
         self._lock = lock
 
     @classmethod
@@ -79,7 +91,8 @@ class RunFolder:
             resumed = (folder / "key").exists()
             rebooted = _take_up(folder, terms) if resumed else _begin(folder, terms)
             key = (folder / "key").read_bytes()
-            journal = Journal(folder / "journal", rebooted=rebooted)
+            tallies = Tallies(folder / "tallies", new=not resumed)
+            journal = Journal(folder / "journal", rebooted=rebooted, agree=tallies.agree)
             if rebooted:
                 # Only now, when the journal has been cut to what outlived the last boot.
                 _write_note(folder, terms, key)
@@ -90,7 +103,7 @@ class RunFolder:
         except ConfigError:
             os.close(lock)
             raise
-        return cls(folder, lock, key, journal, resumed=resumed, rebooted=rebooted)
+        return cls(folder, lock, key, journal, tallies, resumed=resumed, rebooted=rebooted)
 
     def destroy(self) -> None:
         """Ends the run for good: the key is overwritten and deleted first, durably, then the rest."""
@@ -106,6 +119,7 @@ class RunFolder:
     def close(self) -> None:
         """Lets the next run in, as soon as the workers have ended too: they hold the lock with us."""
         self.journal.close()
+        self.tallies.close()
         os.close(self._lock)
 
 
@@ -145,7 +159,7 @@ def _lock(folder: Path) -> int:
 
 def _begin(folder: Path, terms: Terms) -> bool:
     # Without a key nothing in here can be used: a run left it that ended or that never began.
-    for leftover in ("journal", "run.json", "key.part"):
+    for leftover in ("journal", "tallies", "run.json", "key.part"):
         (folder / leftover).unlink(missing_ok=True)
     key = secrets.token_bytes(KEY_BYTES)
     _write_note(folder, terms, key)

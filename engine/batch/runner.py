@@ -21,12 +21,15 @@ from engine.batch.jobs import count_ahead, jobs
 from engine.batch.outputs import Outputs
 from engine.batch.pool import Pool
 from engine.batch.quarantine import NAME, Quarantine
+from engine.batch.receipts import write_receipts
 from engine.batch.report import Progress, Report
 from engine.batch.runfolder import RunFolder, Terms, unusable
 from engine.batch.worker import Keys, RefusedFile, Tally, Worker, output_failure
 from engine.errors import SpoolError
 from engine.profile import CompiledProfile
 from engine.pseudonymize.identity import HashSecret
+from engine.pseudonymize.receipt import Tally as Counts
+from engine.pseudonymize.receipt import Treatment
 from engine.pseudonymize.rewrite import Pseudonymizer
 
 PAUSE = 0.2  # seconds: the longest sleep, and the shortest time between two calls of `watch`
@@ -116,7 +119,15 @@ class _Run:
         )
         keys = Keys(folder.pass_root, folder.journal_key)
         pseudonymizer = make(request.profile, request.secret)
-        return Worker(pseudonymizer, request.source, outputs, keys, folder.journal.done, stop)
+        return Worker(
+            pseudonymizer,
+            request.source,
+            outputs,
+            keys,
+            folder.journal.done,
+            stop,
+            count_present=not folder.tallies.exact,
+        )
 
     def _feed(self, pool: Pool) -> None:
         """Sends jobs while there are any and nothing stops the run, and takes what comes back."""
@@ -137,7 +148,7 @@ class _Run:
             for tally in pool.collect(PAUSE if counting is None else 0):
                 self._take(tally)
             for name in pool.given_up:
-                self._refuse(RefusedFile(name, "worker-died", "it ended two workers; please report it"))
+                self._lose(RefusedFile(name, "worker-died", "it ended two workers; please report it"))
             pool.given_up.clear()
             with self._output_errors():
                 self._checkpoints.poll()
@@ -154,7 +165,9 @@ class _Run:
         if tally.halt is not None:
             self._report.stop(tally.halt)
         with self._output_errors():
-            self._folder.journal.add(bytes(tally.tags))
+            journal = self._folder.journal
+            self._folder.tallies.add(journal.size + len(tally.tags), tally.receipts)
+            journal.add(bytes(tally.tags))
         for refused in tally.refused:
             self._refuse(refused)
         for name in tally.beside:
@@ -164,9 +177,17 @@ class _Run:
 
     def _unfit(self, found: Unfit) -> None:
         if found.lost:
-            self._refuse(RefusedFile(found.name, found.code, found.reason, retryable=found.retryable))
+            self._lose(RefusedFile(found.name, found.code, found.reason, retryable=found.retryable))
         else:
             self._notice(found.name, found.code, found.reason)
+
+    def _lose(self, refused: RefusedFile) -> None:
+        """An input that no worker can tell of."""
+        self._refuse(refused)
+        counts = Counts()
+        counts.refuse(refused.code, refused.tag)
+        with self._output_errors():
+            self._folder.tallies.add(self._folder.journal.size, {None: counts})
 
     def _refuse(self, refused: RefusedFile) -> None:
         self._report.refuse(refused.code, retryable=refused.retryable)
@@ -225,6 +246,8 @@ class _Run:
         need."""
         report = self._report
         with self._output_errors():
+            self._write_receipts()
+        with self._output_errors():
             self._checkpoints.last()
         with self._output_errors():
             self._quarantine.finish(finished=report.finished)
@@ -237,3 +260,12 @@ class _Run:
                 "some files may succeed another time: mend them or take them out of the input folder, and run "
                 "the same command again; it goes on with those alone, then the run ends"
             )
+
+    def _write_receipts(self) -> None:
+        report, folder = self._report, self._folder
+        folder.tallies.end(folder.journal.size)
+        treatment = Treatment(report.profile, report.profile_digest, report.key_id)
+        written = write_receipts(
+            self._request.out, folder.batch, folder.tallies, treatment, complete=report.finished
+        )
+        report.receipts = str(written)

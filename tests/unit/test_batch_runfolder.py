@@ -136,8 +136,10 @@ def test_two_runs_in_one_output_folder_are_refused(
 
 def test_after_a_restart_of_the_machine_only_checkpoints_are_trusted(out: Path, terms: Terms) -> None:
     first = RunFolder.open(out, terms)
+    first.tallies.add(16, {})
     first.journal.add(b"a" * 16)
     first.journal.checkpoint(first.journal.size)
+    first.tallies.add(48, {})
     first.journal.add(b"b" * 16)
     first.close()
     note = out / ".penstock" / "run.json"
