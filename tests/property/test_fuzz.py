@@ -35,17 +35,7 @@ def test_a_case_is_the_same_bytes_whenever_it_is_made(target: str) -> None:
 
 def test_one_case_can_be_run_and_saved(root: Path, tmp_path: Path) -> None:
     mutant = tmp_path / "mutant"
-    command = [
-        root / "scripts" / "fuzz",
-        "--target",
-        "reader",
-        "--seed",
-        "7",
-        "--only",
-        "3",
-        "--save",
-        mutant,
-    ]
+    command = [str(root / "scripts" / "fuzz"), "--target", "reader", "--seed", "7", "--only", "3"]
     save = ["--save", str(mutant)]
     done = subprocess.run([*command, *save], capture_output=True, text=True, check=False)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"kind": "nothing"})
