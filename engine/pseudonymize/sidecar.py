@@ -42,10 +42,16 @@ class Sidecar:
         if any(offset < 0 or length < 0 or offset + length > end for offset, length in kept):
             raise SpoolError("source-changed", "the plan keeps bytes that the original does not have")
         begin = plan.body_header
-        if plan.spans and (not begin or os.pread(source, len(begin), plan.spans[0][0]) != begin):
+        if plan.spans and (
+            plan.spans[0] not in kept or not begin or _read(source, plan, len(begin)) != begin
+        ):
             raise SpoolError(
                 "source-changed", "the original's body does not begin where its plan says", tag=plan.body_tag
             )
+
+
+def _read(source: int, plan: ObjectPlan, count: int) -> bytes:
+    return os.pread(source, count, plan.spans[0][0])
 
 
 def encode(plan: ObjectPlan, source_size: int) -> bytes:
