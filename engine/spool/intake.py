@@ -2,8 +2,8 @@
 
 Invariants
     1. An object is acknowledged after: written → fdatasync → renamed into received/ → fsync(received/).
-    2. One thread does the syncs, off the event loop, for all associations: what arrives while one group is synced is the
-       next group, so that the cost of the two journal commits is shared.
+    2. A few threads do the syncs, off the event loop, for all associations. Each takes all that waits as one group; groups
+       that sync at the same time share the file system's journal commits.
     3. A failed sync is never repeated: the kernel may have marked the pages clean (fsync(2), "fsyncgate"). The object is refused,
        and with it everything that follows: `broken` is true and stays so until another process takes over.
     4. What is not acknowledged leaves nothing behind: its temporary file is removed, its bytes are given back to the budget.
@@ -28,6 +28,7 @@ from engine.spool.nursery import Nursery
 
 RESERVE = 1 << 20
 GROUP = 64
+THREADS = 4
 _FULL = {errno.ENOSPC: "disk-full", errno.EDQUOT: "quota-exceeded", errno.EIO: "disk-error"}
 _LOG = log.get("intake")
 
@@ -62,7 +63,7 @@ class Group:
 
 class Intake:
     """`begin`, `write`, `commit` and `discard` belong to one thread, the owner's. `tell(group)` is called
-    on the commit thread and must bring the group to the owner's thread, which then calls `settle(group)`."""
+    on a commit thread and must bring the group to the owner's thread, which then calls `settle(group)`."""
 
     def __init__(
         self,
@@ -81,9 +82,12 @@ class Intake:
         self._received = os.open(spool.received, flags)
         self._queue: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self.broken = False
-        self._thread = threading.Thread(target=self._commit_groups, name="commit", daemon=True)
+        self._threads: list[threading.Thread] = []
         if self._durable:
-            self._thread.start()
+            for _ in range(THREADS):
+                thread = threading.Thread(target=self._commit_groups, name="commit", daemon=True)
+                thread.start()
+                self._threads.append(thread)
         else:
             _LOG.warning("durability-flush-acknowledged-objects-do-not-survive-a-power-cut")
 
@@ -146,9 +150,10 @@ class Intake:
 
     def close(self) -> None:
         """Commits what is queued, then ends. `tell` may be called until this returns."""
-        if self._durable:
+        for _ in self._threads:
             self._queue.put(None)
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._nursery.close()
         os.close(self._incoming)
         os.close(self._received)

@@ -52,20 +52,22 @@ def test_the_order_is_sync_rename_sync_of_the_folder_answer(
 
         return call
 
-    first, second = door.take(NAME, b"abcdef"), door.take(OTHER, b"abcdef")
+    group = [door.take(NAME, b"abcdef"), door.take(OTHER, b"abcdef")]
+    alone = door.take(object_id("0" * 16, 3), b"abcdef")
     for name in ("fdatasync", "rename", "fsync"):
         monkeypatch.setattr(os, name, spy(name))
 
-    def tell(group: Group) -> None:
+    def tell(told: Group) -> None:
         done.append("tell")
-        door.groups.put(group)
+        door.groups.put(told)
 
     monkeypatch.setattr(door.intake, "_tell", tell)
-    door.intake._queue.put(first)  # both before the thread can look
-    door.intake._queue.put(second)
-    door.settle(2)
-    order = "".join(name[0] if name != "fsync" else "D" for name in done)
-    assert order in ("ffrrDt", "frDtfrDt")  # one group of two, or two groups
+    assert door.intake._commit(group) == [None, None]
+    assert done == ["fdatasync", "fdatasync", "rename", "rename", "fsync"]
+    done.clear()
+    door.intake.commit(alone)
+    door.settle(1)
+    assert done == ["fdatasync", "rename", "fsync", "tell"]
 
 
 def test_a_group_shares_the_sync_of_the_folder(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
