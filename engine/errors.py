@@ -29,7 +29,10 @@ class PenstockError(Exception):
         self.tag = tag
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.code, self.message, self.hint, self.retryable, self.offset, self.tag))
+        return (
+            _rebuild,
+            (type(self), self.code, self.message, self.hint, self.retryable, self.offset, self.tag),
+        )
 
     def __str__(self) -> str:
         where = ""

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from engine._native import digest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from engine._native import digest
 
 
 @pytest.fixture(params=["portable", "sha-ni"])

@@ -6,9 +6,9 @@ import random
 import re
 
 import pytest
+
 from engine._native.leaks import search
 from engine._native.rewriter import Rewriter
-
 from tests.support.datasets import EXPLICIT, Element, encode, exact
 from tests.support.outcomes import refused
 from tests.support.rewriting import PASS_KEY, keep_all, no_encode, program, rewrite, rewrite_with

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine._native.program import ACTIONS, COMPUTED, VR_RULES, Program
 
+from engine._native.program import ACTIONS, COMPUTED, VR_RULES, Program
 from engine.dicom import dictionary
 from tests.support.datasets import EXPLICIT, Element
 from tests.support.rewriting import keep_all, rewrite

@@ -6,8 +6,8 @@ import resource
 import struct
 
 import pytest
-from engine._native.reader import NeedMore, Refused, Survey, fragments, survey, walk
 
+from engine._native.reader import NeedMore, Refused, Survey, fragments, survey, walk
 from tests.support.datasets import (
     BIG,
     EXPLICIT,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from engine._native.reader import Meta, NeedMore, Refused, read_meta
 
+from engine._native.reader import Meta, NeedMore, Refused, read_meta
 from tests.support.datasets import (
     BIG,
     EXPLICIT,

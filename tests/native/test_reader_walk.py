@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from engine._native.reader import Refused, walk
 from pydicom.dataset import Dataset
 
+from engine._native.reader import Refused, walk
 from tests.support.datasets import (
     BIG,
     EXPLICIT,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
-from engine._native.program import ACTIONS
 
+from engine._native.program import ACTIONS
 from tests.support.datasets import (
     EXPLICIT,
     IMPLICIT,

@@ -6,8 +6,8 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from engine._native.program import ACTIONS
 
+from engine._native.program import ACTIONS
 from tests.support.datasets import EXPLICIT, IMPLICIT, SYNTAXES, Element, Syntax, encode, even
 from tests.support.rewriting import new_uid, program, rewrite
 

@@ -6,8 +6,8 @@ import resource
 from itertools import product
 
 import pytest
-from engine._native.program import ACTIONS, Program
 
+from engine._native.program import ACTIONS, Program
 from tests.support.datasets import (
     BIG,
     EXPLICIT,

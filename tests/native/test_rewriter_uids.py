@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from engine._native.rewriter import Rewriter
 from pydicom.uid import UID
 
+from engine._native.rewriter import Rewriter
 from tests.support.datasets import IMPLICIT, SYNTAXES, Element, Syntax, encode, even, read
 from tests.support.outcomes import refused
 from tests.support.rewriting import PASS_KEY, keep_all, new_uid, no_encode, program, rewrite

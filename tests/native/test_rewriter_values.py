@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
-from engine._native.program import ACTIONS, Program
 
+from engine._native.program import ACTIONS, Program
 from tests.support.datasets import EXPLICIT, SYNTAXES, Element, Syntax, encode, even
 from tests.support.rewriting import STUDY_ID, new_uid, program, program_of, rewrite, sample, tag_of
 

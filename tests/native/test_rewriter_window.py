@@ -9,9 +9,9 @@ import time
 from typing import Any
 
 import pytest
+
 from engine._native.reader import NeedMore, Refused
 from engine._native.rewriter import Plan, Rewriter
-
 from tests.support.datasets import EXPLICIT, IMPLICIT, SYNTAXES, Element, Syntax, encode, exact, nested
 from tests.support.outcomes import outcome
 from tests.support.rewriting import (

@@ -8,6 +8,9 @@ import random
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from engine._native.upper_layer import (
     COMMAND,
     DATA,
@@ -21,8 +24,6 @@ from engine._native.upper_layer import (
     command_pdus,
     data_header,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 2, 6))
 RELEASE = bytes((5, 0, 0, 0, 0, 4, 0, 0, 0, 0))

@@ -6,7 +6,6 @@ import struct
 from io import BytesIO
 
 import pytest
-from engine._native.upper_layer import MalformedCommand, command_pdus, command_set, decode_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
@@ -14,6 +13,8 @@ from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, C_STORE_RSP, DIMSEM
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.dsutils import decode
 from pynetdicom.pdu_primitives import P_DATA
+
+from engine._native.upper_layer import MalformedCommand, command_pdus, command_set, decode_command
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

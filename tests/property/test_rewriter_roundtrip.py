@@ -6,12 +6,12 @@ from functools import cache
 from typing import Any
 
 import pytest
-from engine._native.program import Program
-from engine._native.reader import Refused, walk
-from engine._native.rewriter import Rewriter
 from hypothesis import given
 from pydicom.dataset import Dataset
 
+from engine._native.program import Program
+from engine._native.reader import Refused, walk
+from engine._native.rewriter import Rewriter
 from engine.dicom import dictionary
 from engine.profile import compiled
 from tests.support.datasets import SYNTAXES, Syntax, read

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import pytest
+
 from engine._native.reader import NeedMore, Refused
 
 P = ParamSpec("P")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 import uvloop
-from engine._native.upper_layer import Command, command_pdus, data_header, decode_command
 from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_items import (
@@ -27,6 +26,7 @@ from pynetdicom.pdu_items import (
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import build_context
 
+from engine._native.upper_layer import Command, command_pdus, data_header, decode_command
 from engine.config.gateway import (
     GatewayConfig,
     IdentityConfig,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from engine._native.program import ACTIONS, Program
 from engine._native.reader import Refused
 from engine._native.rewriter import Plan, Rewriter
-
 from engine.dicom import dictionary
 from tests.support.datasets import NUMBER_BYTES, VRS, Element, Syntax, encode, even
 from tests.support.outcomes import outcome

@@ -8,7 +8,6 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from engine._native.program import ACTIONS, Program
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
@@ -18,6 +17,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
+from engine._native.program import ACTIONS, Program
 from engine.dicom import dictionary
 from tests.support.datasets import NUMBER_BYTES, SYNTAXES, Element, Syntax
 from tests.support.rewriting import PLAIN_VRS, tag_of

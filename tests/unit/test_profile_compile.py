@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from engine._native.program import ACTIONS
 
+from engine._native.program import ACTIONS
 from engine.dicom import dictionary
 from engine.profile import compile_profile, compiled, load
 from engine.profile.actions import CODES

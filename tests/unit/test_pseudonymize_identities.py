@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from engine._native.program import ACTIONS
 from engine._native.reader import Survey, survey
-
 from engine.errors import Refusal
 from engine.pseudonymize.identities import Identities, charset_of
 from engine.pseudonymize.identity import HashSecret

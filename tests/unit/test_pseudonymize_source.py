@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from engine._native.reader import NeedMore, Refused
 
+from engine._native.reader import NeedMore, Refused
 from engine.errors import Refusal
 from engine.pseudonymize import body, window
 from engine.pseudonymize.body import body_end, content_digest, read_tail

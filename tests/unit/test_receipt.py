@@ -108,7 +108,6 @@ def test_what_could_name_somebody_does_not_meet_the_schema(
 
 def test_a_new_uid_is_that_of_the_native_core() -> None:
     from engine._native.rewriter import Rewriter
-
     from engine.profile import compiled
 
     rewriter = Rewriter(compiled("keep-all").program, lambda *_: None)

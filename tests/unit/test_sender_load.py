@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from engine._native.upper_layer import COMMAND, DATA, NEED, PDU, PduStream, command_pdus, decode_command
 from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_items import (
@@ -21,6 +20,7 @@ from pynetdicom.pdu_items import (
     UserInformationItem,
 )
 
+from engine._native.upper_layer import COMMAND, DATA, NEED, PDU, PduStream, command_pdus, decode_command
 from engine.errors import TransportError
 from engine.sender.association import Target
 from engine.sender.framing import IN_MEMORY
