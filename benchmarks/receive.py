@@ -170,9 +170,9 @@ def _result(piece: Slice, objects: int, seen: dict[str, Seen]) -> Result:
         name="receive",
         title="Receiving, beside storescp",
         text=(
-            f"{objects} copies of {piece.name} ({piece.size:,} bytes) by `penstock send` from the same machine. Durable: each object "
-            f"is synced, named, and its folder synced before it is acknowledged; flush: it is not. Penstock runs {PROCESSES} processes, "
-            "storescp one for each association."
+            f"{objects} copies of {piece.name} ({piece.size:,} bytes) by `penstock send` from the same machine. "
+            "Durable: each object is synced, named, and its folder synced before it is acknowledged; flush: it is not. "
+            f"Penstock runs {PROCESSES} processes, storescp one for each association."
         ),
         rows=(*rates.values(), *memory.values()),
         targets=tuple(targets),
