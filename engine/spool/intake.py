@@ -80,6 +80,7 @@ class Intake:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         self._incoming = os.open(spool.incoming, flags)
         self._received = os.open(spool.received, flags)
+        self._folder = spool.received
         self._queue: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self.broken = False
         self._threads: list[threading.Thread] = []
@@ -159,14 +160,17 @@ class Intake:
         os.close(self._received)
 
     def _commit_groups(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group, last = self._gather(first)
-            began = time.monotonic()
-            errors = self._commit(group)
-            results = tuple(zip(group, errors, strict=True))
-            self._tell(Group(results, time.monotonic() - began))
-            if last:
-                return
+        # A descriptor of its own, because the kernel tells an error of the folder once to each (errseq).
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            last = False
+            while not last and (first := self._queue.get()) is not None:
+                group, last = self._gather(first)
+                began = time.monotonic()
+                errors = self._commit(group, folder)
+                self._tell(Group(tuple(zip(group, errors, strict=True)), time.monotonic() - began))
+        finally:
+            os.close(folder)
 
     def _gather(self, first: Incoming) -> tuple[list[Incoming], bool]:
         """Everything that waits, up to GROUP; and whether the end was among it."""
@@ -181,14 +185,14 @@ class Intake:
             group.append(more)
         return group, False
 
-    def _commit(self, group: list[Incoming]) -> list[SpoolError | None]:
+    def _commit(self, group: list[Incoming], folder: int) -> list[SpoolError | None]:
         errors: list[SpoolError | None] = [self._sync(incoming) for incoming in group]
         for index, incoming in enumerate(group):
             if errors[index] is None:
                 errors[index] = self._rename(incoming)
         if any(error is None for error in errors):
             try:
-                os.fsync(self._received)
+                os.fsync(folder)
             except OSError as error:
                 failure = self._break(error)
                 # Not acknowledged, yet it may be found in received/ later: a second copy, never a lost one.
@@ -197,17 +201,17 @@ class Intake:
         return errors
 
     def _sync(self, incoming: Incoming) -> SpoolError | None:
-        failure: SpoolError | None = None
         try:
-            if self.broken:
-                raise OSError(errno.EIO, "an earlier sync failed")
-            os.fdatasync(incoming.fd)
+            try:
+                if self.broken:
+                    raise OSError(errno.EIO, "an earlier sync failed")
+                os.fdatasync(incoming.fd)
+            finally:
+                os.close(incoming.fd)
         except OSError as error:
-            failure = self._break(error)
-        os.close(incoming.fd)
-        if failure is not None:
             self._unlink(incoming)
-        return failure
+            return self._break(error)
+        return None
 
     def _rename(self, incoming: Incoming) -> SpoolError | None:
         if not self._durable:

@@ -62,7 +62,7 @@ def test_the_order_is_sync_rename_sync_of_the_folder_answer(
         door.groups.put(told)
 
     monkeypatch.setattr(door.intake, "_tell", tell)
-    assert door.intake._commit(group) == [None, None]
+    assert door.intake._commit(group, door.intake._received) == [None, None]
     assert done == ["fdatasync", "fdatasync", "rename", "rename", "fsync"]
     done.clear()
     door.intake.commit(alone)
@@ -80,7 +80,7 @@ def test_a_group_shares_the_sync_of_the_folder(door: Door, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "fsync", count)
     objects = [door.take(object_id("0" * 16, n), b"abcdef") for n in range(20)]
-    errors = door.intake._commit(objects)
+    errors = door.intake._commit(objects, door.intake._received)
     assert errors == [None] * 20
     assert len(synced) == 1
 
@@ -139,7 +139,7 @@ def test_a_failed_sync_of_the_folder_refuses_the_whole_group(
 
     objects = [door.take(NAME, b"abcdef"), door.take(OTHER, b"abcdef")]
     monkeypatch.setattr(os, "fsync", fail)
-    errors = door.intake._commit(objects)
+    errors = door.intake._commit(objects, door.intake._received)
     assert [error.code if error else "" for error in errors] == ["sync-failed"] * 2
     assert door.intake.broken
 
@@ -238,7 +238,7 @@ def test_a_file_that_cannot_be_named_is_refused_and_removed(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", fail)
-        (error,) = door.intake._commit([incoming])
+        (error,) = door.intake._commit([incoming], door.intake._received)
     assert error is not None and error.code == "disk-full"
     assert not door.intake.broken
     assert door.names() == ([], [])
