@@ -126,7 +126,7 @@ class Custody:
         first = self._members.first(pass_id, arrival.sop) if chosen else None
         if first is not None and association_of(first) == association_of(identifier):
             del self.unresolved[identifier]
-            return [RefuseDouble(identifier)]
+            return [RefuseDouble(identifier, pass_id)]
         return self._open_pass(arrival, "second-sending", now)
 
     def dropped(self, identifier: str) -> None:

@@ -56,9 +56,10 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class RefuseDouble:
-    """Quarantine: one association sent two different objects under one SOP Instance UID."""
+    """Quarantine: one association sent two different objects under one SOP Instance UID, the first of them in this pass."""
 
     identifier: str
+    pass_id: str
 
 
 @dataclass(frozen=True, slots=True)

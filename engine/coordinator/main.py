@@ -16,6 +16,7 @@ from engine.coordinator.members import Members
 from engine.coordinator.messages import Ready
 from engine.coordinator.pool import LocalPool, Member
 from engine.coordinator.queues import Queues
+from engine.coordinator.receipts import Receipts
 from engine.coordinator.recovery import recover
 from engine.coordinator.shell import Shell, Treatment
 from engine.coordinator.work import sweep_nurseries
@@ -63,7 +64,8 @@ def run(config: GatewayConfig) -> int:
                 ledger=ledger,
                 budget=Budget.attach(spool.run, "coordinator", config.spool.max_bytes),
                 counters=Counters(Meter.attach(spool.run, "coordinator")),
-                treatment=Treatment(f"{VERSION}/{profile.digest}", key_id),
+                treatment=Treatment(f"{VERSION}/{profile.digest}", profile.name, key_id),
+                receipts=Receipts(spool),
             )
             with HintOutbox(spool.run, "uploader") as uploader:
                 loop = Loop(shell, pool, selector, inbox, uploader, asked, config.passes.quiet_seconds)

@@ -72,7 +72,7 @@ def _load(shell: Shell, pass_id: str) -> tuple[bytes, Study] | None:
     except SpoolError as error:
         _LOG.failure("pass-damaged", error, **{"pass": pass_id})
         return None
-    if Treatment(study.profile, study.key_id) != shell.treatment:
+    if Treatment(study.profile, study.profile_name, study.key_id) != shell.treatment:
         # One pass treats all its objects alike: what is unplanned goes into a new one.
         _LOG.warning("pass-of-another-profile-or-secret", **{"pass": pass_id})
         return None
@@ -97,9 +97,12 @@ def _reopen(shell: Shell, pass_id: str, key: bytes, study: Study, now: float, fo
 
 def _close(shell: Shell, pass_id: str, found: Recovered) -> None:
     """A pass without a usable key: planned objects wait for their receipts, the others go to a new pass."""
-    for identifier in _unplannable(shell, pass_id):
+    given_back = frozenset(_unplannable(shell, pass_id))
+    for identifier in given_back:
         shell.give_back(pass_id, identifier)
         found.given_back += 1
+    if os.path.lexists(shell.spool.tally(pass_id)) and not shell.spool.receipt(pass_id).exists():
+        shell.write_receipt(pass_id, given_back)
     folder = shell.spool.folder_of(pass_id)
     for part in ("in", "out"):
         if (folder / part).is_dir():

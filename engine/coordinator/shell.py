@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from engine import log
+from engine.coordinator import receipts
 from engine.coordinator.counters import Counters
 from engine.coordinator.custody import Arrival, Custody
 from engine.coordinator.decisions import (
@@ -43,8 +44,10 @@ from engine.coordinator.messages import (
     SurveyJob,
 )
 from engine.coordinator.queues import Queues
+from engine.coordinator.receipts import Receipts
 from engine.coordinator.work import temporary_plan
-from engine.errors import Refusal
+from engine.errors import Refusal, SpoolError
+from engine.pseudonymize import receipt
 from engine.spool import passfile
 from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
@@ -61,18 +64,20 @@ _LOG: Final = log.get("coordinator")
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What all objects of a pass have in common: `profile` (digest, with our version), `key_id` of the hash
-    secret.
+    """What all objects of a pass have in common: `profile` (digest, with our version) and its name, `key_id` of the
+    hash secret.
     """
 
     profile: str
+    profile_name: str
     key_id: str
 
 
 @dataclass(slots=True)
 class Shell:
     """The hands of the coordinator. `keys` are the keys of the open passes; `sealed` the passes that wait
-    for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint."""
+    for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint; `early` the refusals of passes that are being
+    founded."""
 
     spool: Spool
     custody: Custody
@@ -82,9 +87,11 @@ class Shell:
     budget: Budget
     counters: Counters
     treatment: Treatment
+    receipts: Receipts
     keys: dict[str, bytes] = field(default_factory=dict)
     sealed: set[str] = field(default_factory=set)
     ready: list[str] = field(default_factory=list)
+    early: dict[str, list[tuple[str, Refusal]]] = field(default_factory=dict)
 
     def carry_out(self, decisions: Iterable[Decision]) -> None:
         """In order, except that what joins one pass is written down together before it is moved."""
@@ -106,7 +113,7 @@ class Shell:
                 case Seal():
                     self._seal(decision.pass_id)
                 case RefuseDouble():
-                    self._refuse_double(decision.identifier)
+                    self._refuse_double(decision)
         for pass_id, joining in admitted.items():
             self._admit(pass_id, joining)
 
@@ -130,6 +137,8 @@ class Shell:
                     self.custody.planned(result.identifier, result.pass_id)
                 case Founded():
                     self.keys[result.pass_id] = result.key
+                    for identifier, reason in self.early.pop(result.pass_id, ()):
+                        self._count_refusal(identifier, reason, result.pass_id)
                     decisions += self.custody.founded(result.pass_id)
                 case Compared():
                     decisions += self.custody.compared(result.identifier, result.pass_id, result.same, now)
@@ -181,7 +190,8 @@ class Shell:
         self.queues.put(PlanJob(identifier, pass_id, self.keys[pass_id]), size)
 
     def _found(self, decision: Found) -> None:
-        about = Study(decision.study, self.treatment.profile, self.treatment.key_id, time.time())
+        known = self.treatment
+        about = Study(decision.study, known.profile, known.key_id, time.time(), known.profile_name)
         self.queues.put(FoundJob(decision.pass_id, about))
         self.counters.passes(decision.origin).add()
         if decision.origin != "new":
@@ -207,11 +217,25 @@ class Shell:
 
     def _seal(self, pass_id: str) -> None:
         reached("persisted-before-seal")
+        counted = self.write_receipt(pass_id)
         passfile.destroy_key(self.spool, pass_id)
         self.keys.pop(pass_id, None)
         self.sealed.add(pass_id)
         self.counters.passes("sealed").add()
-        _LOG.info("pass-sealed", **{"pass": pass_id})
+        told = {"objects": counted.objects, "quarantined": counted.quarantined.total()} if counted else {}
+        _LOG.info("pass-sealed", **{"pass": pass_id}, **told)
+
+    def write_receipt(self, pass_id: str, without: frozenset[str] = frozenset()) -> receipt.Tally | None:
+        """The receipt of a pass whose key is about to go; None where it cannot be written. A pass is sealed all the
+        same: its key must not outlive it because a disk is full."""
+        try:
+            study = passfile.load_study(self.spool, pass_id)
+            digest = study.profile.partition("/")[2]
+            treatment = receipt.Treatment(study.profile_name, digest, study.key_id)
+            return self.receipts.write(pass_id, treatment, without)
+        except (OSError, SpoolError) as error:
+            _LOG.failure("receipt-not-written", error, **{"pass": pass_id})
+            return None
 
     def _surveyed(self, result: Surveyed, now: float) -> list[Decision]:
         self.ledger.note("received", result.identifier, at=result.received, bytes_received=result.size)
@@ -253,13 +277,13 @@ class Shell:
         self.custody.planned(result.identifier, result.pass_id)
         return True
 
-    def _refuse_double(self, identifier: str) -> None:
+    def _refuse_double(self, double: RefuseDouble) -> None:
         reason = Refusal(
             "conflicting-double",
             "one association sent two different objects under one SOP Instance UID",
             hint="ask the sender which of them is right; the first one has been taken",
         )
-        self._quarantine(self.spool.arrival(identifier), identifier, reason, "")
+        self._quarantine(self.spool.arrival(double.identifier), double.identifier, reason, double.pass_id)
 
     def _quarantine(self, source: Path, identifier: str, reason: Refusal, pass_id: str) -> bool:
         try:
@@ -268,6 +292,19 @@ class Shell:
             _LOG.failure("quarantine-failed", error, object=identifier)
             return False  # a refused double is found again by the next scan of received/
         if moved:
+            self._count_refusal(identifier, reason, pass_id)
             self.counters.quarantined(reason.code).add()
             _LOG.warning("object-quarantined", object=identifier, code=reason.code)
         return True
+
+    def _count_refusal(self, identifier: str, reason: Refusal, pass_id: str) -> None:
+        if pass_id not in self.keys:
+            if pass_id in self.custody.passes:
+                self.early.setdefault(pass_id, []).append((identifier, reason))
+            return
+        try:
+            receipts.note_refusal(self.spool, pass_id, identifier, reason.code, reason.tag)
+        except OSError as error:
+            _LOG.failure(
+                "refusal-not-counted", error, object=identifier
+            )  # the receipt will say that it is not exact

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from engine import log
+from engine.coordinator import receipts
 from engine.coordinator.messages import (
     AnyJob,
     AnyResult,
@@ -125,6 +126,7 @@ class Work:
         finally:
             os.close(descriptor)
         written = sidecar.encode(plan, size)
+        receipts.note_plan(self._spool, job.pass_id, job.identifier, plan)
         self._write(job, written)
         return Planned(
             job.identifier,

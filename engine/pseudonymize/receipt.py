@@ -43,11 +43,15 @@ class Tally:
 
     def add(self, plan: ObjectPlan) -> None:
         """One object that was rewritten."""
+        self.count(plan.hashed_id, plan.pixels, plan.counts)
+
+    def count(self, hashed_id: str, pixels: str, counts: Mapping[str, int]) -> None:
+        """The same from what was written down of a plan."""
         self.objects += 1
-        self.hashed_ids.add(plan.hashed_id)
-        self.pixels[plan.pixels] += 1
+        self.hashed_ids.add(hashed_id)
+        self.pixels[pixels] += 1
         actions = self.actions
-        for action, count in plan.counts.items():  # Counter.update takes six times as long
+        for action, count in counts.items():  # Counter.update takes six times as long
             actions[action] += count
 
     def refuse(self, code: str, tag: int | None) -> None:

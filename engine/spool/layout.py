@@ -9,7 +9,9 @@
                  /seen              one line for each object that joined (`passfile`), 0600; gone with the key
                  /in/<id>.dcm       the original, untouched until its receipt
                  /out/<id>.plan     the new head; with it the object is ready for upload
+                 /tally         one line for each object that was treated, for the receipt; 0600; gone with the key
       quarantine/<id>.dcm, <id>.json    what no rule covers, and why
+      receipts/<pass>.json          receipts of de-identification of sealed passes, 0600; without identities
       run/                          sockets, counters, associations/; remade when the gateway starts
       ledger.sqlite                 what became of every object; never needed to decide anything
 
@@ -68,6 +70,7 @@ class Spool:
     received: Path
     passes: Path
     quarantine: Path
+    receipts: Path
     run: Path
     ledger: Path
 
@@ -81,6 +84,7 @@ class Spool:
             received=root / "received",
             passes=root / "open",
             quarantine=root / "quarantine",
+            receipts=root / "receipts",
             run=root / "run",
             ledger=root / "ledger.sqlite",
         )
@@ -89,6 +93,7 @@ class Spool:
             spool.received,
             spool.passes,
             spool.quarantine,
+            spool.receipts,
             spool.run,
             spool.associations,
         )
@@ -143,6 +148,12 @@ class Spool:
 
     def study(self, pass_id: str) -> Path:
         return self.passes / pass_id / "study"
+
+    def tally(self, pass_id: str) -> Path:
+        return self.passes / pass_id / "tally"
+
+    def receipt(self, pass_id: str) -> Path:
+        return self.receipts / f"{pass_id}.json"
 
     def seen(self, pass_id: str) -> Path:
         return self.passes / pass_id / "seen"

@@ -31,6 +31,7 @@ class Study(msgspec.Struct, frozen=True):
     profile: str
     key_id: str
     opened: float  # seconds since 1970, for people
+    profile_name: str = ""
 
 
 class Joined(msgspec.Struct, frozen=True, array_like=True):
@@ -114,6 +115,7 @@ def destroy_key(spool: Spool, pass_id: str) -> None:
     reached("key-destroyed")
     remove(spool.study(pass_id))
     remove(spool.seen(pass_id))
+    remove(spool.tally(pass_id))
     fsync_folder(spool.folder_of(pass_id))
 
 
