@@ -96,6 +96,7 @@ def _serve(
     finally:
         committer.stop()
         library.close()
+        storage.close()
     return 0
 
 

@@ -1,6 +1,7 @@
 """Where objects lie, and what survives a crash.
 
-    STORAGE/  0700   lock · index.sqlite · signing-key 0600 · incoming/<object id> · objects/<xx>/<object id>
+    STORAGE/  0700   lock · index.sqlite · signing-key 0600 · nursery/<process>/ (see engine.spool.nursery)
+                     incoming/<object id> · objects/<xx>/<object id>
 
 An object is written to `incoming` under a random object id, made durable there, and then indexed; the row
 is what makes it an object. Only then is it moved to `objects`, and only then is its receipt sent. So at a
@@ -14,6 +15,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +25,7 @@ from engine.platform.description import Description, DescriptionReader
 from engine.platform.encryption import EncryptedWriter
 from engine.platform.index import Index, IndexRow, SQLiteIndex
 from engine.platform.keys import KEY_BYTES, MasterKey
+from engine.spool.nursery import Nursery
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -34,6 +37,7 @@ class Storage:
         self.root = root
         self.incoming = root / "incoming"
         self.objects = root / "objects"
+        self._birth: tuple[Nursery, int] | None = None
 
     @classmethod
     def open(cls, root: Path) -> Storage:
@@ -84,6 +88,7 @@ class Storage:
 
         Returns how many objects were moved and how many leftovers removed.
         """
+        shutil.rmtree(self.root / "nursery", ignore_errors=True)
         index = self.open_index()
         try:
             moved = removed = 0
@@ -97,6 +102,22 @@ class Storage:
             return moved, removed
         finally:
             index.close()
+
+    def create(self, object_id: str) -> int:
+        """A new file in `incoming`, open for writing. Called by one thread of each serving process. Raises OSError."""
+        if self._birth is None:
+            folder = os.open(self.incoming, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._birth = Nursery(self.root, str(os.getpid())), folder
+        nursery, folder = self._birth
+        return nursery.create(object_id, folder)
+
+    def close(self) -> None:
+        """Give up what `create` holds."""
+        if self._birth is not None:
+            nursery, folder = self._birth
+            self._birth = None
+            nursery.close()
+            os.close(folder)
 
     def final_path(self, object_id: str) -> Path:
         """Where an indexed object lies. `object_id` is made by us: hexadecimal digits."""
@@ -134,7 +155,7 @@ class ArrivingObject:
         self._describing = DescriptionReader()
         self._settled = False
         try:
-            self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self.descriptor = storage.create(self.object_id)
         except OSError as problem:
             raise storage_error(problem) from problem
         try:
