@@ -86,9 +86,7 @@ def image(*more: Element, without: tuple[int, ...] = ()) -> list[Element]:
 
 
 def ct(syntax: Syntax = EXPLICIT, *more: Element, without: tuple[int, ...] = (), **meta: object) -> bytes:
-    body = encode(
-        [Element(0x7FE00010, "OW", PIXELS)], EXPLICIT if syntax.explicit and not syntax.big else syntax
-    )
+    body = encode([Element(0x7FE00010, "OB", PIXELS)], syntax)
     data = encode(image(*more, without=without), syntax) + (b"" if 0x7FE00010 in without else body)
     given: dict[str, object] = {
         "sop_class": CT,
