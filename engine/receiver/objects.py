@@ -18,6 +18,7 @@ _BY_CODE = {
     "disk-full": Refused.SPOOL_FULL,
     "quota-exceeded": Refused.SPOOL_FULL,
     "object-too-large": Refused.TOO_LARGE,
+    "conflicting-double": Refused.DOUBLE,
 }
 
 Finish = Callable[["Store", Refused | None], None]
@@ -26,9 +27,10 @@ Finish = Callable[["Store", Refused | None], None]
 class Store:
     """An object on its way to the spool.
 
-    `take` each part of its data set, then `end`. `finish(store, refused)` is called once, on the event
-    loop: in `end`, or later when the object is durable. A store that is refused takes the rest of its data
-    set too, and drops it: the peer cannot be stopped inside."""
+    `take` each part of its data set, then `end`. `check` may refuse it when it is whole, before it is
+    durable. `finish(store, refused)` is called once, on the event loop: in `end`, or later when the object
+    is durable. A store that is refused takes the rest of its data set too, and drops it: the peer cannot be
+    stopped inside."""
 
     __slots__ = (
         "_finish",
@@ -37,6 +39,7 @@ class Store:
         "_opening",
         "_refused",
         "_started",
+        "check",
         "context",
         "context_id",
         "identifier",
@@ -62,6 +65,7 @@ class Store:
         self.sop_class = command.sop_class_uid
         self.sop_instance = command.sop_instance_uid
         self.size = 0
+        self.check: Callable[[], SpoolError | None] | None = None
         self._intake = intake
         self._finish = finish
         self._incoming: Incoming | None = None
@@ -111,6 +115,7 @@ class Store:
             self._finish(self, self._refused)
             return
         incoming.done = self._committed
+        incoming.check = self.check
         self._intake.commit(incoming)
 
     def abandon(self) -> None:

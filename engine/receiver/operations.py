@@ -3,11 +3,13 @@ sections 9.1 and 9.3)."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 from engine import log
 from engine._native.upper_layer import Command, decode_command
 from engine.receiver import replies
+from engine.receiver.doubles import Doubles, compare
 from engine.receiver.negotiation import VERIFICATION, Context, Negotiated
 from engine.receiver.objects import Immediate, Store
 from engine.receiver.replies import Refused
@@ -42,6 +44,7 @@ class Operations:
         self._answered = answered
         self._current: Store | Immediate | None = None
         self._sequence = 0
+        self._doubles = Doubles()
         self.due = 0
         self.stored = 0
 
@@ -88,13 +91,20 @@ class Operations:
         if command.field == replies.C_STORE_RQ and context.abstract_syntax != VERIFICATION:
             name = object_id(self._identifier, self._sequence)
             self._sequence += 1
-            return Store(self._services.intake, name, context_id, context, command, self._answer_store)
+            return self._store(name, context_id, context, command)
         length = self._agreed.max_length
         if command.field == replies.C_ECHO_RQ:
             reply = replies.echo_response(context_id, command.message_id, context.abstract_syntax, length)
         else:
             reply = replies.unrecognized(context_id, command.message_id, command.field, length)
         return Immediate(lambda: self._answer(reply))
+
+    def _store(self, name: str, context_id: int, context: Context, command: Command) -> Store:
+        store = Store(self._services.intake, name, context_id, context, command, self._answer_store)
+        earlier = self._doubles.earlier(store.sop_instance)
+        if earlier is not None:
+            store.check = functools.partial(compare, self._services.spool, earlier, name)
+        return store
 
     def _end(self) -> None:
         operation, self._current = self._current, None
@@ -107,6 +117,7 @@ class Operations:
         counters.answers(refused.status if refused else 0).add()
         if refused is None:
             self.stored += 1
+            self._doubles.note(store.sop_instance, store.identifier)
             counters.objects.add()
             counters.bytes.add(store.size)
         else:

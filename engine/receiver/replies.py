@@ -40,6 +40,7 @@ class Refused(Enum):
     NO_UID = (Status.CANNOT_UNDERSTAND + 2, "Command lacks a valid SOP class or instance UID")
     EMPTY = (Status.CANNOT_UNDERSTAND + 3, "Data set is empty")
     TOO_LARGE = (Status.CANNOT_UNDERSTAND + 4, "Object is larger than the whole spool")
+    DOUBLE = (Status.CANNOT_UNDERSTAND + 5, "Another object came under this SOP instance UID")
     NOT_SUPPORTED = (Status.UNRECOGNIZED_OPERATION, "Operation is not supported")
 
     @property

@@ -37,15 +37,16 @@ Span = bytes | memoryview
 
 class Incoming:
     """One object on its way in. `done(error)` is called on the intake's owner's thread when its fate is
-    known."""
+    known; before that `check`, if there is one, on a commit thread: what it returns is that fate."""
 
-    __slots__ = ("done", "fd", "identifier", "reserved", "size")
+    __slots__ = ("check", "done", "fd", "identifier", "reserved", "size")
 
     def __init__(self, identifier: str, fd: int) -> None:
         self.identifier = identifier
         self.fd = fd
         self.size = 0
         self.reserved = 0
+        self.check: Callable[[], SpoolError | None] | None = None
         self.done: Callable[[SpoolError | None], None] = _nobody
 
 
@@ -134,7 +135,10 @@ class Intake:
             self._queue.put(incoming)
             return
         began = time.monotonic()
-        self.settle(Group(((incoming, self._rename(incoming)),), time.monotonic() - began))
+        error = self._checked(incoming)
+        os.close(incoming.fd)
+        error = error or self._rename(incoming)
+        self.settle(Group(((incoming, error),), time.monotonic() - began))
 
     def settle(self, group: Group) -> None:
         """On the owner's thread: gives back what was refused, and tells everybody who waits."""
@@ -205,6 +209,8 @@ class Intake:
             try:
                 if self.broken:
                     raise OSError(errno.EIO, "an earlier sync failed")
+                if (refused := self._checked(incoming)) is not None:
+                    return refused
                 os.fdatasync(incoming.fd)
             finally:
                 os.close(incoming.fd)
@@ -213,9 +219,18 @@ class Intake:
             return self._break(error)
         return None
 
+    def _checked(self, incoming: Incoming) -> SpoolError | None:
+        if incoming.check is None:
+            return None
+        try:
+            refused = incoming.check()
+        except OSError as error:
+            refused = _spool_error(error)
+        if refused is not None:
+            self._unlink(incoming)
+        return refused
+
     def _rename(self, incoming: Incoming) -> SpoolError | None:
-        if not self._durable:
-            os.close(incoming.fd)
         try:
             os.rename(
                 incoming.identifier + PART,

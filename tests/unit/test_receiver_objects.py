@@ -77,15 +77,17 @@ def test_an_object_whose_bytes_come_one_by_one_is_the_same(tmp_path: Path) -> No
 
 
 def test_contexts_are_told_apart(tmp_path: Path) -> None:
+    private = "1.3.12.2.1107.5.9.1"
     with receiving(config(tmp_path)) as receiver, Peer(receiver.port) as peer:
-        peer.associate([(CT, [EXPLICIT]), (MR, [IMPLICIT]), ("1.3.12.2.1107.5.9.1", [IMPLICIT])])
-        for context, sop_class in ((3, MR), (5, "1.3.12.2.1107.5.9.1")):
-            data = data_set("1.2.3", sop_class=sop_class)
+        peer.associate([(CT, [EXPLICIT]), (MR, [IMPLICIT]), (private, [IMPLICIT])])
+        for context, sop_class in ((3, MR), (5, private)):
+            instance = f"1.2.{context}"
+            data = data_set(instance, sop_class=sop_class)
             peer.send(
-                store_request(1, "1.2.3", sop_class=sop_class, context=context) + data_pdus(data, context)
+                store_request(1, instance, sop_class=sop_class, context=context) + data_pdus(data, context)
             )
             assert peer.response().status == 0
-        assert [dcmread(path).SOPClassUID for path in receiver.received()] == [MR, "1.3.12.2.1107.5.9.1"]
+        assert [dcmread(path).SOPClassUID for path in receiver.received()] == [MR, private]
 
 
 REFUSED = {
