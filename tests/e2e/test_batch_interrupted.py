@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import orjson
 import pydicom
 import pytest
 
+from engine.batch import durable
 from engine.dicom.sample import Shape, write
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.plan import ObjectPlan
@@ -158,6 +160,23 @@ def test_what_a_power_cut_tore_is_written_anew(place: Place) -> None:
     assert place.run() == 0
     assert_each_object_once(place)
     assert all(path.stat().st_size > 0 for path in torn)
+
+
+def test_a_disk_that_cannot_hold_the_outputs_keeps_the_run_open(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(durable, "sync_filesystem", fails)
+    assert place.run("--json") == 1
+    first = told(capsys)
+    assert (first["stopped"], first["finished"], first["written"]) == ("output-failed", False, TWO_STUDIES)
+    assert (place.out / ".penstock" / "key").exists()
+    monkeypatch.undo()
+    assert place.run("--json") == 0
+    assert told(capsys)["already_done"] == TWO_STUDIES
+    assert_each_object_once(place)
 
 
 def test_a_changed_input_of_an_unfinished_run_is_not_taken_for_done(place: Place) -> None:
