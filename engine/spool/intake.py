@@ -29,6 +29,7 @@ from engine.spool.nursery import Nursery
 RESERVE = 1 << 20
 GROUP = 64
 THREADS = 4
+EARLY = 32 << 20  # bytes
 _FULL = {errno.ENOSPC: "disk-full", errno.EDQUOT: "quota-exceeded", errno.EIO: "disk-error"}
 _LOG = log.get("intake")
 
@@ -39,13 +40,15 @@ class Incoming:
     """One object on its way in. `done(error)` is called on the intake's owner's thread when its fate is
     known; before that `check`, if there is one, on a commit thread: what it returns is that fate."""
 
-    __slots__ = ("check", "done", "fd", "identifier", "reserved", "size")
+    __slots__ = ("check", "done", "fd", "identifier", "reserved", "size", "synced", "syncing")
 
     def __init__(self, identifier: str, fd: int) -> None:
         self.identifier = identifier
         self.fd = fd
         self.size = 0
         self.reserved = 0
+        self.synced = 0
+        self.syncing = False
         self.check: Callable[[], SpoolError | None] | None = None
         self.done: Callable[[SpoolError | None], None] = _nobody
 
@@ -83,13 +86,16 @@ class Intake:
         self._received = os.open(spool.received, flags)
         self._folder = spool.received
         self._queue: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
+        self._early: queue.SimpleQueue[tuple[Incoming, int] | None] = queue.SimpleQueue()
         self.broken = False
         self._threads: list[threading.Thread] = []
         if self._durable:
-            for _ in range(THREADS):
-                thread = threading.Thread(target=self._commit_groups, name="commit", daemon=True)
+            self._threads = [
+                threading.Thread(target=self._commit_groups, daemon=True) for _ in range(THREADS)
+            ]
+            self._threads.append(threading.Thread(target=self._sync_early, daemon=True))
+            for thread in self._threads:
                 thread.start()
-                self._threads.append(thread)
         else:
             _LOG.warning("durability-flush-acknowledged-objects-do-not-survive-a-power-cut")
 
@@ -123,6 +129,9 @@ class Intake:
             written = os.writev(incoming.fd, spans)
             if written != size:
                 self._write_rest(incoming.fd, spans, written)
+            if self._durable and incoming.size - incoming.synced >= EARLY and not incoming.syncing:
+                incoming.synced, incoming.syncing = incoming.size, True
+                self._early.put((incoming, os.dup(incoming.fd)))
         except OSError as error:
             raise _spool_error(error) from error
 
@@ -155,13 +164,26 @@ class Intake:
 
     def close(self) -> None:
         """Commits what is queued, then ends. `tell` may be called until this returns."""
-        for _ in self._threads:
+        self._early.put(None)
+        for _ in range(THREADS):
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
         self._nursery.close()
         os.close(self._incoming)
         os.close(self._received)
+
+    def _sync_early(self) -> None:
+        """Syncs long objects while they still come, so that the answer need not wait for gigabytes at the end."""
+        while (item := self._early.get()) is not None:
+            incoming, fd = item
+            try:
+                os.fdatasync(fd)
+            except OSError as error:
+                self._break(error)  # the kernel tells it once, so the sync at the end may not hear of it
+            finally:
+                os.close(fd)
+            incoming.syncing = False
 
     def _commit_groups(self) -> None:
         # A descriptor of its own, because the kernel tells an error of the folder once to each (errseq).

@@ -6,13 +6,15 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.errors import SpoolError
-from engine.spool.intake import RESERVE, Group
+from engine.spool.intake import EARLY, RESERVE, Group
 from engine.spool.layout import object_id
 from engine.spool.nursery import FILES, Nursery
 from tests.support.intake import Door
@@ -129,6 +131,42 @@ def test_a_failed_sync_is_never_tried_again_and_refuses_everything_after_it(
     assert len(calls) == 1
     assert door.names() == ([], [])
     assert door.budget.used() == 0
+
+
+def test_a_long_object_is_synced_while_it_comes(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = threading.Event()
+    real = os.fdatasync
+
+    def sync(fd: int) -> None:
+        real(fd)
+        synced.set()
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    incoming = door.take(NAME, b"abcdef")
+    door.intake.write(incoming, [bytes(EARLY - 7)], EARLY - 7)
+    assert not synced.wait(0.05)
+    door.intake.write(incoming, [b"x"], 1)
+    assert synced.wait(10)
+    door.intake.commit(incoming)
+    assert door.settle() == [(NAME, None)]
+
+
+def test_an_early_sync_that_fails_refuses_the_object_though_the_last_one_succeeds(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    incoming = door.take(NAME, b"abcdef")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        door.intake.write(incoming, [bytes(EARLY)], EARLY)
+        until = time.monotonic() + 10
+        while not door.intake.broken and time.monotonic() < until:
+            time.sleep(0.01)
+    door.intake.commit(incoming)
+    assert [error.code if error else "" for _, error in door.settle()] == ["sync-failed"]
+    assert door.names() == ([], [])
 
 
 def test_a_failed_sync_of_the_folder_refuses_the_whole_group(
