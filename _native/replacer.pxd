@@ -43,4 +43,5 @@ cdef class Replacer(Output):
         self, int syntax, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil
     cdef int put_encoded(
         self, int syntax, uint32_t tag, uint16_t vr, uint8_t action, uint16_t arg, const uint8_t* p, size_t n) noexcept with gil
+    cdef int remember_uid(self, size_t at, size_t n) noexcept nogil
     cdef int remember_name(self, size_t at, size_t n, uint16_t vr) noexcept nogil

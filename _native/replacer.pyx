@@ -202,6 +202,11 @@ cdef class Replacer(Output):
                 self.raised = error
             return not fail(&self.trouble, BAD_VALUE, p - self.source, tag)
 
+    cdef int remember_uid(self, size_t at, size_t n) noexcept nogil:
+        """Gives the leak scan a UID that is replaced elsewhere."""
+        cdef const uint8_t* p = trim(self.source + at, &n)
+        return 1 if self.leaks.add(p, n, True) else not fail(&self.trouble, SCAN_LIMIT, at, 0)
+
     cdef int remember_name(self, size_t at, size_t n, uint16_t vr) noexcept nogil:
         """Gives the leak scan a value that names the patient."""
         if self.leaks.add_identifier(self.source + at, n, vr == PN):

@@ -31,6 +31,8 @@ cdef enum:
     AS = (c'A' << 8) | c'S'
     AT = (c'A' << 8) | c'T'
     PN = (c'P' << 8) | c'N'
+    DS = (c'D' << 8) | c'S'
+    IS = (c'I' << 8) | c'S'
     MOST_HEAD = 1 << 26             # bytes of a head that a caller holds at the most
     CHARSET = 0x00080005
     CONCEPT_NAME = 0x0040A043
@@ -56,6 +58,16 @@ cdef inline bint may_be_body(uint32_t tag, uint16_t vr) noexcept nogil:
     if tag == LAST_BODY:
         return vr == OB or vr == OW
     return vr == ((c'O' << 8) | c'F') if tag == FIRST_BODY else vr == ((c'O' << 8) | c'D')
+
+
+cdef inline bint is_number(const uint8_t* p, size_t n) noexcept nogil:
+    """Whether text is nothing but numbers; some writers put a comma where a point belongs."""
+    cdef size_t i
+    for i in range(n):
+        if not (c'0' <= p[i] <= c'9' or p[i] == c'.' or p[i] == c' ' or p[i] == c'-' or p[i] == c'\\' or p[i] == c'+'
+                or p[i] == c'e' or p[i] == c'E' or p[i] == c',' or p[i] == 0):
+            return False
+    return True
 
 
 cdef inline bint is_uid(const uint8_t* p, size_t n) noexcept nogil:
@@ -111,7 +123,7 @@ cdef class Rewriter(Coding):
         self.w.levels[0].step = -1
         for extra in also:
             value = extra
-            if not self.leaks.add(<const uint8_t*><const char*>value, len(value), False):
+            if not self.leaks.add(<const uint8_t*><const char*>value, len(value), True):
                 raise MemoryError
         body.tag = 0
         self.w.levels[0].charset = <const uint8_t*><const char*>charset
@@ -276,6 +288,8 @@ cdef class Rewriter(Coding):
                     if rule.marks & INSERTED:
                         if rule.marks & IDENTIFIER and h.length != UNDEFINED and not self.remember_name(value, h.length, rule.vr):
                             return 0
+                        if rule.top == NEW_UID and h.length != UNDEFINED and not self.remember_uid(value, h.length):
+                            return 0
                         if not w.tail and (not self.insert_below(h.tag + 1)
                                            or not self.put_empty_insertion(lv, h.tag)):
                             return 0
@@ -372,6 +386,9 @@ cdef class Rewriter(Coding):
         if action == KEEP:
             if vr == UI and not is_uid(self.source + value, h.length):
                 action = NEW_UID    # a UID of a definition is kept; anything else under its tag is not
+            elif ((vr == DS or vr == IS) and self.program.unknown_standard == REMOVE
+                    and not is_number(self.source + value, h.length)):
+                action = EMPTY      # whatever it is, it is no number
             else:
                 return self.keep(value - h.size, value + h.length)
         if action == REMOVE:

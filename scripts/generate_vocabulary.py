@@ -42,7 +42,9 @@ first second third one two three four five six with without and or of the in on 
 routine protocol std default normal fast ultra quick high resolution hires highres lores hr lr res
 seg segmentation label mask map maps atlas roi overlay annotation measurement plan rt struct rtstruct rtdose rtplan dose
 treatment setup isocenter portal image verification kv mv beam arc field
-diff moco mosaic grappa sense caipi ipat mb w wo tumor contrast angio angiography myelo arthro uro entero colonography
+diff moco mosaic ep ep2d ep3d asc ascending descending sl rot wip pilot interleaved sequential echo cont comp xr petct
+echocardiogram transesophageal transthoracic doppler duplex color jpeg compressed lossy lossless
+grappa sense caipi ipat mb w wo tumor contrast angio angiography myelo arthro uro entero colonography
 acute emergency stroke trauma tumor tumour lesion mass nodule stone bleed hemorrhage haemorrhage infarct aneurysm stenosis
 occlusion thrombus embolism embolus pe dvt fracture arthritis
 """.split()  # noqa: SIM905

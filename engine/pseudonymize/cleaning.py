@@ -17,10 +17,13 @@ _SEX_AND_AGE = re.compile(r"\d{1,3}(f|m|w|y|yo|yr|yrs)|[fmw]\d{2,3}")
 """55F, 7y: a person's age and sex in one word (PS3.15 E.3.5)."""
 
 _TITLES = frozenset(
-    {"dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "miss", "herr", "frau", "sir", "madame", "mme"}
-    | {"monsieur", "physician", "radiologist", "technologist", "operator"}
+    {"prof", "professor", "doctor", "mrs", "miss", "herr", "frau", "sir", "madame", "mme", "monsieur"}
+    | {"physician", "radiologist", "technologist", "operator"}
 )
 """What is followed by a name, even if that name is a word of anatomy."""
+
+_SHORT_TITLES = frozenset({"Dr", "Mr", "Ms"})
+"""Titles only when written so: DR and MR are modalities."""
 
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 _DIGITS_OF_AN_ID = re.compile(r"\d{5}")
@@ -73,20 +76,24 @@ def _is_code(part: str, own: frozenset[str]) -> bool:
 
 def _follows_title(pieces: list[str], i: int) -> bool:
     """Whether a word stands within two words behind a title: Dr. Hand, Prof John Head."""
-    before = [piece.lower() for piece in pieces[max(0, i - 4) : i] if piece[0].isalnum()][-2:]
-    return any(word in _TITLES for word in before)
+    before = [piece for piece in pieces[max(0, i - 4) : i] if piece[0].isalnum()][-2:]
+    return any(map(_is_title, before))
+
+
+def _is_title(piece: str) -> bool:
+    return piece in _SHORT_TITLES or piece.lower() in _TITLES
 
 
 def _is_harmless(piece: str, own: frozenset[str]) -> bool:
     word = piece.lower()
-    if word in _TITLES or _SEX_AND_AGE.fullmatch(word):
+    if _is_title(piece) or _SEX_AND_AGE.fullmatch(word):
         return False
     if not piece.isascii() or len(piece) > _LONGEST_WORD or word in own:
         return False
     if word.isdigit():
         return len(word) <= _LONGEST_NUMBER
-    if word in vocabulary():
-        return True
+    if word in vocabulary() or (len(word) == 1 and word.isalpha()):
+        return True  # a single letter names nobody
     runs = _RUNS.findall(word)
     digits = sum(len(run) for run in runs if run[0].isdigit())
     letters = [run for run in runs if run[0].isalpha()]

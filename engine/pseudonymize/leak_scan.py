@@ -9,6 +9,7 @@ from engine._native.program import Program
 from engine._native.reader import Refused, walk
 from engine.dicom.dictionary import attributes
 from engine.errors import Refusal
+from engine.pseudonymize.cleaning import vocabulary
 
 NUMBERS = frozenset(
     {"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "OF", "OD", "OL", "OV", "AT", "DS", "IS"}
@@ -26,6 +27,7 @@ INSERTED = 2
 
 _BINARY = frozenset({"OB", "OW", "UN"})
 _BINARY_SIZE = 6
+_LONG_NUMBER = 7
 
 
 @cache
@@ -61,10 +63,16 @@ def judge(head: bytes, syntax: int, hits: list[tuple[int, int, bool]], program: 
 def _is_leak(tag: int, vr: str, found: bytes, is_uid: bool) -> bool:
     if is_uid:
         return True
-    if vr in NUMBERS or vr in TIMES or vr == "UI":
+    has_letters = any(65 <= byte <= 90 or 97 <= byte <= 122 or byte > 127 for byte in found)
+    if vr in NUMBERS:
+        if has_letters:
+            return vr in ("DS", "IS") or len(found) >= _BINARY_SIZE
+        return vr == "IS" and len(found) >= _LONG_NUMBER
+    if vr in TIMES or vr == "UI":
         return False
-    if vr == "CS" or tag in CODE_NAMES:
-        return any(
-            48 <= byte <= 57 for byte in found
-        )  # HEAD is a body part and a name; a code with digits is an ID
+    if tag in CODE_NAMES:
+        return any(48 <= byte <= 57 for byte in found)
+    if vr == "CS":
+        # HEAD is a body part and a name; a code with digits, or no word of imaging, names somebody.
+        return found.decode("latin-1").lower() not in vocabulary()
     return vr not in _BINARY or len(found) >= _BINARY_SIZE

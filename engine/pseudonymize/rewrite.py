@@ -24,7 +24,7 @@ from engine.pseudonymize.identities import (
     Identity,
 )
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.leak_scan import judge
+from engine.pseudonymize.leak_scan import INSERTED, judge
 from engine.pseudonymize.mask import masked_spans
 from engine.pseudonymize.pixels import FACTS, Mask, decide
 from engine.pseudonymize.plan import ObjectPlan, Survey
@@ -60,6 +60,7 @@ class Pseudonymizer:
             sop_instance_uid=_ascii(source.sop_instance()),
             study_instance_uid=_ascii(study),
             series_instance_uid=_ascii(series),
+            source_ae_title=source.meta.source_ae_title,
         )
 
     def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
@@ -158,6 +159,7 @@ class _Work:
                 sop_class=sop_class,
                 sop_instance=sop_instance,
                 shift_days=identity.shift_days,
+                also=self._instance_of_meta(),
             )
 
         inflated = source.inflated
@@ -165,6 +167,12 @@ class _Work:
         self._counts = found.counts
         self._judge(found)
         return found
+
+    def _instance_of_meta(self) -> tuple[bytes, ...]:
+        """The Media Storage SOP Instance UID, for the leak scan, where the profile replaces instance UIDs."""
+        rule = self.rewriter.program.explain(SOP_INSTANCE)
+        uid = self.source.meta.sop_instance_uid
+        return (uid.encode("latin-1"),) if uid and rule and int(rule["marks"]) & INSERTED else ()
 
     def after_body(self, found: Plan) -> tuple[int, bytes]:
         """(offset behind the body, the new tail) of an object that is not deflated."""

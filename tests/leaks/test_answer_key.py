@@ -39,8 +39,6 @@ GONE_WITH_EVERY_PROFILE = {
     "un-not-understood",
 }
 
-# TODO of the rewriter and the leak scan
-OPEN = {"text-in-a-ds", "text-in-an-is", "own-name-in-code", "own-id-in-number", "own-instance-in-software"}
 by_id = pytest.mark.parametrize("plant", PLANTS, ids=str)
 by_profile = pytest.mark.parametrize("profile", PROFILES)
 
@@ -70,13 +68,7 @@ def test_an_object_without_the_plant_passes_the_check(plant: Plant) -> None:
 
 
 @by_profile
-@pytest.mark.parametrize(
-    "plant",
-    [
-        pytest.param(p, id=p.id, marks=[pytest.mark.xfail(strict=True)] if p.id in OPEN else [])
-        for p in PLANTS
-    ],
-)
+@by_id
 def test_a_plant_does_not_survive(plant: Plant, profile: str) -> None:
     kept = profile == "research" and bool(plant.research)
     for encoding in plant.syntaxes:
