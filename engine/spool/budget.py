@@ -14,7 +14,6 @@ import fcntl
 import mmap
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import SpoolError
@@ -89,21 +88,14 @@ class Budget:
         """Used by allowed: 0.0 … 1.0, and a little more while the last reservations finish."""
         return self.used() / self.max_bytes
 
-    def reconcile(self, measure: Callable[[], int]) -> int | None:
-        """Puts right what crashed processes left counted; the difference in bytes. For the supervisor alone.
-
-        None, and nothing done, when others counted during the measurement: then the two figures cannot be
-        compared.
+    def correct(self, difference: int) -> None:
+        """Puts right what dead processes left counted: adds `difference` bytes, or takes them off. For the
+        supervisor.
         """
-        before = self.used()
-        found = measure()
-        if self.used() != before:
-            return None
-        if found >= before:
-            self.add(found - before)
+        if difference >= 0:
+            self.add(difference)
         else:
-            self.release(before - found)
-        return found - before
+            self.release(-difference)
 
     def close(self) -> None:
         self._words.release()

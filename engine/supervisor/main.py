@@ -21,12 +21,14 @@ from engine.spool import associations
 from engine.spool.budget import SUPERVISOR, Budget, measure
 from engine.spool.layout import Spool, remove
 from engine.supervisor import preflight, summary
+from engine.supervisor.drift import Drift
 from engine.supervisor.forecast import Forecast
 from engine.supervisor.roles import ROLES, Role
 from engine.supervisor.watch import RoleState, Watch
 
 LOCK_SECONDS: Final = 5.0  # the processes of a killed predecessor need a moment to die
 LOOK_SECONDS: Final = 1.0
+COUNT_SECONDS: Final = 60.0
 _LOG: Final = log.get("supervisor")
 
 
@@ -78,7 +80,8 @@ class Supervisor:
         self._budget.add(measure(spool))
         self._meter = Meter.attach(spool.run, "supervisor")
         self._forecast = Forecast()
-        self._drifted = False
+        self._drift = Drift()
+        self._next_count = time.monotonic() + COUNT_SECONDS
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._make: Callable[[Role], Watch] = lambda role: Watch(
             role, config_path, spool.run, lock, self._after_death
@@ -216,7 +219,7 @@ class Supervisor:
 
     def _after_death(self, role: Role) -> None:
         """Puts right what a dead process of a role can have left."""
-        self._drifted = True
+        self._drift.suspected = True
         if role.name == "receiver":
             associations.abort_all(self._spool)
             discard_parts(self._spool)
@@ -224,10 +227,20 @@ class Supervisor:
     async def _look_again_and_again(self) -> None:
         while True:
             self._forecast.feed(time.monotonic(), self._budget.used())
-            if self._drifted:
-                difference = self._budget.reconcile(lambda: measure(self._spool))
-                self._drifted = difference is None
+            self._correct_drift()
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _correct_drift(self) -> None:
+        """Counts the spool again: soon after a death, and now and then."""
+        now = time.monotonic()
+        if not self._drift.suspected and now < self._next_count:
+            return
+        opened, _ = associations.scan(self._spool)
+        measured = 0 if opened else measure(self._spool)
+        difference = self._drift.correction(self._budget.used(), measured, quiet=not opened)
+        if difference is not None:
+            self._next_count = now + COUNT_SECONDS
+            self._budget.correct(difference)
 
 
 async def _speak(reader: asyncio.StreamReader) -> None:

@@ -17,7 +17,9 @@ LEAST_FREE = 64 << 20
 
 
 def check(config: GatewayConfig, spool: Spool) -> dict[str, str]:
-    """Raises ConfigError for what cannot work; what can, but should not stay so, comes back as code → sentence."""
+    """Raises ConfigError for what cannot work; what can, but should not stay so, comes back as code →
+    sentence.
+    """
     _check_port(config.receiver.host, config.receiver.port, "receiver")
     if config.metrics.port:
         _check_port(config.metrics.host, config.metrics.port, "metrics")

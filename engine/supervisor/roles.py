@@ -27,7 +27,7 @@ ROLES: Final = (
         "coordinator",
         "engine.coordinator.main",
         60.0,
-        ("gateway", "spool", "passes", "pool", "identity", "profile", "log"),
+        ("gateway", "spool", "passes", "pool", "identity", "profile", "routes", "log"),
         keeps_secret=True,
     ),
     Role("uploader", "engine.uploader.main", 60.0, ("gateway", "spool", "uploader", "log")),

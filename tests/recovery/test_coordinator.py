@@ -46,7 +46,7 @@ def test_a_study_becomes_one_sealed_pass_of_plans(rig: CoordinatorRig, tmp_path:
     where = finish(rig, ids)
     (pass_id,) = set(where.values())
     folder = rig.spool.folder_of(pass_id)
-    assert {path.name for path in folder.iterdir()} == {"in", "out"}, "the key and the original UID are gone"
+    wait_until(lambda: {path.name for path in folder.iterdir()} == {"in", "out"}, "without original UIDs")
     heads = [head_of(rig.spool, pass_id, one) for one in ids]
     assert len({head.StudyInstanceUID for head in heads}) == 1
     assert len({head.SOPInstanceUID for head in heads}) == len(ids)

@@ -89,23 +89,9 @@ def test_measuring_finds_every_object_and_plan_and_nothing_else(tmp_path: Path) 
     assert measure(spool) == 11_111
 
 
-@pytest.mark.parametrize(("found", "difference"), [(500, 400), (30, -70), (100, 0)])
-def test_reconciling_puts_the_count_right(tmp_path: Path, found: int, difference: int) -> None:
+@pytest.mark.parametrize(("difference", "used"), [(400, 500), (-70, 30), (0, 100)])
+def test_a_correction_puts_the_count_right(tmp_path: Path, difference: int, used: int) -> None:
     receiver = Budget.attach(tmp_path, "receiver", 1000)
     receiver.add(100)
-    supervisor = Budget.attach(tmp_path, SUPERVISOR, 1000)
-    assert supervisor.reconcile(lambda: found) == difference
-    assert receiver.used() == found
-
-
-def test_reconciling_waits_for_a_quiet_moment(tmp_path: Path) -> None:
-    receiver = Budget.attach(tmp_path, "receiver", 1000)
-    receiver.add(100)
-
-    def disturbed() -> int:
-        receiver.add(1)
-        return 40
-
-    supervisor = Budget.attach(tmp_path, SUPERVISOR, 1000)
-    assert supervisor.reconcile(disturbed) is None
-    assert receiver.used() == 101
+    Budget.attach(tmp_path, SUPERVISOR, 1000).correct(difference)
+    assert receiver.used() == used

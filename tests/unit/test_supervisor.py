@@ -17,6 +17,7 @@ from engine.errors import ConfigError
 from engine.spool.layout import Spool
 from engine.supervisor import health, preflight, summary
 from engine.supervisor.child import tell, told
+from engine.supervisor.drift import Drift
 from engine.supervisor.forecast import Forecast
 from engine.supervisor.restarts import MOST_FAILURES, STABLE_SECONDS, Restarts
 from engine.supervisor.roles import ROLES, role
@@ -126,6 +127,25 @@ def test_the_forecast_knows_when_the_spool_is_full() -> None:
     for second in range(600, 1200):
         forecast.feed(float(second), 5990 - (second - 599))
     assert forecast.seconds_until(10_000) == -1.0
+
+
+def test_the_count_is_corrected_by_figures_that_stand_still() -> None:
+    drift = Drift(suspected=True)
+    assert drift.correction(100, 70, quiet=True) is None
+    assert drift.correction(100, 80, quiet=True) is None, "a file came"
+    assert drift.correction(110, 80, quiet=True) is None, "and was counted"
+    assert drift.suspected
+    assert drift.correction(110, 80, quiet=True) == -30
+    assert not drift.suspected
+
+
+def test_the_count_is_not_corrected_while_somebody_sends() -> None:
+    drift = Drift(suspected=True)
+    for _ in range(3):
+        assert drift.correction(1_000_000, 5, quiet=False) is None
+    assert drift.correction(1_000_000, 5, quiet=True) is None, "seen once only since then"
+    assert drift.correction(5, 5, quiet=True) is None
+    assert drift.correction(5, 5, quiet=True) == 0
 
 
 def test_every_role_can_be_imported_and_run() -> None:
