@@ -12,7 +12,6 @@ import orjson
 import pytest
 
 from tests.support import complaints
-from tests.support.batch import UNSEEN
 from tests.support.recorded import Recorded, recorded
 
 pytestmark = pytest.mark.corpus
@@ -33,10 +32,8 @@ def reviewed(kind: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def rewritten(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    folder = tmp_path_factory.mktemp("corpus")
-    (folder / "unseen.toml").write_text(UNSEEN, encoding="utf-8")
-    return recorded(corpus, folder, str(folder / "unseen.toml"))
+def rewritten(by_default: Recorded) -> Recorded:
+    return by_default
 
 
 def test_the_refused_files_are_those_of_the_reviewed_list(rewritten: Recorded) -> None:
