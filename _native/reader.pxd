@@ -44,6 +44,7 @@ cdef class Meta:
     cdef readonly str transfer_syntax
     cdef readonly str sop_class_uid
     cdef readonly str sop_instance_uid
+    cdef readonly str source_ae_title
     cdef readonly size_t start
     cdef readonly int syntax
     cdef readonly bint deflated

@@ -28,11 +28,13 @@ class NeedMore(Exception):
     def __init__(self, upto: int) -> None: ...
 
 class Meta:
-    """What stands before the data set, and how the data set is really written."""
+    """What stands before the data set, and how the data set is really written. Texts are "" where they are absent;
+    `source_ae_title` is Source Application Entity Title (0002,0016), which the gateway's receiver writes: the calling AE title."""
 
     transfer_syntax: str
     sop_class_uid: str
     sop_instance_uid: str
+    source_ae_title: str
     start: int
     syntax: int
     deflated: bool

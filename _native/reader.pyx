@@ -155,8 +155,8 @@ cdef str uid_text(const uint8_t* p, size_t n):
 
 
 cdef class Meta:
-    """What the file meta says: `transfer_syntax`, `sop_class_uid`, `sop_instance_uid` ("" if absent), `start` (offset of
-    the data set), `syntax` (bits: 1 explicit, 2 big endian) as the data set is really written, `deflated`, `encapsulated`."""
+    """What the file meta says: `transfer_syntax`, `sop_class_uid`, `sop_instance_uid`, `source_ae_title` ("" if absent), `start`
+    (offset of the data set), `syntax` (bits: 1 explicit, 2 big endian) as the data set is really written, `deflated`, `encapsulated`."""
 
 
 def read_meta(const uint8_t[::1] head, size_t total):
@@ -177,7 +177,7 @@ def read_meta(const uint8_t[::1] head, size_t total):
         pos = 0  # a file meta without its preamble (PS3.10 7.1 demands one, old writers omit it)
     else:
         raise Refused("not-dicom", "there is neither a preamble with DICM nor a file meta", 0)
-    meta.transfer_syntax = meta.sop_class_uid = meta.sop_instance_uid = ""
+    meta.transfer_syntax = meta.sop_class_uid = meta.sop_instance_uid = meta.source_ae_title = ""
     while True:
         if pos + 12 > avail and avail < total:
             raise NeedMore(upto(pos, total))
@@ -199,6 +199,8 @@ def read_meta(const uint8_t[::1] head, size_t total):
             meta.sop_instance_uid = uid_text(p + pos, h.length)
         elif h.tag == 0x00020010:
             meta.transfer_syntax = uid_text(p + pos, h.length)
+        elif h.tag == 0x00020016:
+            meta.source_ae_title = uid_text(p + pos, h.length)
         pos += h.length
     meta.start = pos
     _settle_syntax(meta, p, pos, avail)

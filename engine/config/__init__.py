@@ -12,6 +12,7 @@ from engine.config.gateway import (
     PoolConfig,
     ProfileConfig,
     ReceiverConfig,
+    RouteConfig,
     SpoolConfig,
     UploaderConfig,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "PoolConfig",
     "ProfileConfig",
     "ReceiverConfig",
+    "RouteConfig",
     "SpoolConfig",
     "UploaderConfig",
     "load_gateway",

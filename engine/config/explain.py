@@ -42,7 +42,7 @@ def wrong_value(text: str, data: dict[str, Any], kind: type[Struct]) -> Fault:
         return Fault(f"{shown} is missing", f"expected {allowed(node)}")
     if isinstance(node, inspect.StructType) and isinstance(value, dict):
         # A rule between the keys of one section; its message begins with the key.
-        return Fault(f"{path}.{LOCATION.sub('', text)}", "")
+        return Fault(_join(path, LOCATION.sub("", text)), "")
     return Fault(f"{path} is {_shown(value, node)}", f"expected {allowed(node)}")
 
 
@@ -65,6 +65,10 @@ def allowed(node: inspect.Type) -> str:
         case inspect.StructType():
             needed = [field.encode_name for field in node.fields if field.required]
             return "a table" + (f" with {', '.join(needed)}" if needed else "")
+        case inspect.UnionType():
+            return " or ".join(allowed(one) for one in node.types)
+        case inspect.VarTupleType(item_type=inspect.StrType()):
+            return "a list of texts"
         case inspect.VarTupleType():
             return "a list of tables, each under its own [[…]]"
         case inspect.CustomType():
@@ -99,6 +103,8 @@ def _join(path: str, key: str) -> str:
 def _follow(path: str, data: Any, node: inspect.Type) -> tuple[inspect.Type, Any]:
     """The type and the value (None if there is none) at a path such as `receiver.peer[0].network`."""
     for step in STEP.finditer(path):
+        if step["index"] is not None and isinstance(node, inspect.UnionType):
+            node = next(one for one in node.types if isinstance(one, inspect.VarTupleType))
         if step["index"] is not None and isinstance(node, inspect.VarTupleType):
             node, data = node.item_type, data[int(step["index"])]
         elif isinstance(node, inspect.StructType):

@@ -23,6 +23,11 @@ def check_ae_title(title: str) -> None:
         raise ValueError("ae_title may have printable ASCII characters only, and no backslash")
 
 
+def is_profile_file(name: str) -> bool:
+    """True for a file of the user's own, False for a shipped profile."""
+    return name.endswith(".toml")
+
+
 class NameConfig(Section, frozen=True, kw_only=True):
     """`[gateway]`: what this gateway calls itself in its log."""
 
@@ -122,7 +127,31 @@ class ProfileConfig(Section, frozen=True, kw_only=True):
     @property
     def is_file(self) -> bool:
         """True if `name` is a file of the user's own, False if it is a shipped profile."""
-        return self.name.endswith(".toml")
+        return is_profile_file(self.name)
+
+
+class RouteConfig(Section, frozen=True, kw_only=True):
+    """`[[route]]`: another profile for what some callers send; `profile` as in `[profile] name`."""
+
+    calling_ae_title: str | tuple[str, ...]
+    profile: Annotated[str, Meta(min_length=1, description="a profile's name or its file")]
+
+    def __post_init__(self) -> None:
+        if not self.titles:
+            raise ValueError("calling_ae_title must not be empty")
+        for title in self.titles:
+            if title == "*":
+                raise ValueError("calling_ae_title must name callers; [profile] is for all others")
+            try:
+                check_ae_title(title)
+            except ValueError as error:
+                raise ValueError(f"calling_{error}") from error
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The AE titles without the spaces around them, which do not count."""
+        given = (self.calling_ae_title,) if isinstance(self.calling_ae_title, str) else self.calling_ae_title
+        return tuple(title.strip(" ") or title for title in given)
 
 
 class UploaderConfig(Section, frozen=True, kw_only=True):
@@ -165,6 +194,22 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
     pool: PoolConfig = field(default_factory=PoolConfig)
     identity: IdentityConfig
     profile: ProfileConfig = field(default_factory=ProfileConfig)
+    routes: tuple[RouteConfig, ...] = field(default=(), name="route")
     uploader: UploaderConfig
     log: LogConfig = field(default_factory=LogConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+
+    def __post_init__(self) -> None:
+        admitted = {peer.ae_title.strip(" ") for peer in self.receiver.peers}
+        known: set[str] = set()
+        for number, route in enumerate(self.routes):
+            for title in route.titles:
+                if title in known:
+                    raise ValueError(
+                        f"route[{number}].calling_ae_title names a caller that has a route already"
+                    )
+                if title not in admitted and "*" not in admitted:
+                    raise ValueError(
+                        f"route[{number}].calling_ae_title names a caller that no [[receiver.peer]] admits"
+                    )
+                known.add(title)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.config import explain
-from engine.config.gateway import GatewayConfig, ProfileConfig
+from engine.config.gateway import GatewayConfig, ProfileConfig, is_profile_file
 from engine.config.platform import PlatformConfig
 from engine.errors import ConfigError
 
@@ -20,10 +20,16 @@ def load_gateway(path: str | Path) -> GatewayConfig:
     """The gateway's configuration. Relative paths in it count from the file's folder. Raises ConfigError."""
     path = Path(path)
     config = _load(path, GatewayConfig)
-    if not config.profile.is_file:
-        return config
-    name = str(path.absolute().parent / config.profile.name)
-    return msgspec.structs.replace(config, profile=ProfileConfig(name=name))
+    folder = path.absolute().parent
+
+    def place(name: str) -> str:
+        return str(folder / name) if is_profile_file(name) else name
+
+    return msgspec.structs.replace(
+        config,
+        profile=ProfileConfig(name=place(config.profile.name)),
+        routes=tuple(msgspec.structs.replace(route, profile=place(route.profile)) for route in config.routes),
+    )
 
 
 def load_platform(path: str | Path) -> PlatformConfig:

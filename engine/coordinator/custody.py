@@ -59,7 +59,8 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A surveyed object: its original UIDs ("" where it has none), its size in bytes."""
+    """A surveyed object: what it is grouped by (its original Study Instance UID, and how it is to be
+    treated), its original SOP Instance UID ("" where it has none), its size in bytes."""
 
     identifier: str
     study: str

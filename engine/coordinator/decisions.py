@@ -56,7 +56,9 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class RefuseDouble:
-    """Quarantine: one association sent two different objects under one SOP Instance UID, the first of them in this pass."""
+    """Quarantine: one association sent two different objects under one SOP Instance UID, the first of them
+    in this pass.
+    """
 
     identifier: str
     pass_id: str

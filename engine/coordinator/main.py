@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from dataclasses import replace
 from typing import Final
 
 from engine import log
@@ -18,25 +17,23 @@ from engine.coordinator.pool import LocalPool, Member
 from engine.coordinator.queues import Queues
 from engine.coordinator.receipts import Receipts
 from engine.coordinator.recovery import recover
-from engine.coordinator.shell import Shell, Treatment
+from engine.coordinator.routes import Routes, Treatments
+from engine.coordinator.shell import Shell
 from engine.coordinator.work import sweep_nurseries
 from engine.coordinator.worker import starter
 from engine.metrics.meter import Meter
 from engine.process import StopRequest, resident_bytes
-from engine.profile import CompiledProfile, compile_profile, load
 from engine.spool import associations, passfile, release
 from engine.spool.budget import Budget
 from engine.spool.hints import HintInbox, HintOutbox
 from engine.spool.layout import OBJECT_ID, ORIGINAL, PASS_ID, Spool, new_pass_id
 from engine.spool.ledger import Ledger
-from engine.version import VERSION
 
 MOST_UNRESOLVED: Final = (
     20_000  # objects in received/ that are held in memory; the rest waits for the next scan
 )
 LONGEST_SCAN_PERIOD: Final = 5.0
 LEDGER_SECONDS: Final = 0.5
-LEDGER_ROWS: Final = 512
 CHORES_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
 
@@ -47,12 +44,12 @@ def run(config: GatewayConfig) -> int:
     Raises PenstockError where it cannot begin: the profile, the secret, or the spool is unusable.
     """
     spool = Spool.open(config.spool.path)
-    profile = _profile(config)
+    routes = Routes.compile(config)
     with selectors.DefaultSelector() as selector, Ledger.open(spool.ledger) as ledger:
         asked = StopRequest()
         inbox = HintInbox(spool.run, "coordinator")
         sweep_nurseries(spool)
-        pool = LocalPool(config.pool.workers, starter(config, spool, profile), selector)
+        pool = LocalPool(config.pool.workers, starter(config, spool, routes), selector)
         try:
             key_id = _first_ready(pool, selector)
             members = Members(lambda pass_id: _joined(spool, pass_id))
@@ -64,7 +61,7 @@ def run(config: GatewayConfig) -> int:
                 ledger=ledger,
                 budget=Budget.attach(spool.run, "coordinator", config.spool.max_bytes),
                 counters=Counters(Meter.attach(spool.run, "coordinator")),
-                treatment=Treatment(f"{VERSION}/{profile.digest}", profile.name, key_id),
+                treatments=Treatments.by(routes, key_id),
                 receipts=Receipts(spool),
             )
             with HintOutbox(spool.run, "uploader") as uploader:
@@ -131,9 +128,9 @@ class Loop:
             self._scan(now)
         self._shell.queues.wake(now)
         self._dispatch()
-        self._tell_uploader()
-        if now >= self._next_flush or self._shell.ledger.waiting >= LEDGER_ROWS:
-            self._shell.ledger.flush()
+        if self._shell.ready or now >= self._next_flush:
+            self._shell.ledger.flush()  # before the uploader can end their way
+            self._tell_uploader()
             self._next_flush = now + LEDGER_SECONDS
             self._count()
         if now >= self._next_chores:
@@ -224,14 +221,6 @@ def _first_ready(pool: LocalPool, selector: selectors.BaseSelector) -> str:
                 for _, result in pool.read(key.data):
                     if isinstance(result, Ready):
                         return result.key_id
-
-
-def _profile(config: GatewayConfig) -> CompiledProfile:
-    """Compiled before the workers are forked: they share its memory."""
-    profile = load(config.profile.name)
-    compiled = compile_profile(replace(profile, issuer=profile.issuer or config.identity.issuer))
-    _ = compiled.program
-    return compiled
 
 
 def _joined(spool: Spool, pass_id: str) -> list[tuple[str, str]]:

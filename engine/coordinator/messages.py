@@ -24,11 +24,12 @@ class SurveyJob(Job, frozen=True, array_like=True, tag="survey"):
 
 
 class PlanJob(Job, frozen=True, array_like=True, tag="plan"):
-    """Plan an object of a pass; `key` is the pass key, 32 bytes."""
+    """Plan an object of a pass; `key` is the pass key, 32 bytes, `profile` the digest of the pass's profile."""
 
     identifier: str
     pass_id: str
     key: bytes
+    profile: str = ""
 
 
 class FoundJob(Job, frozen=True, array_like=True, tag="found"):
@@ -57,13 +58,15 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Surveyed(Result, frozen=True, array_like=True, tag="surveyed"):
-    """Original UIDs; size in bytes; `received` is when the file was finished, in seconds since 1970."""
+    """Original UIDs; size in bytes; `received` is when the file was finished, in seconds since 1970;
+    `profile` is the digest of the profile that the object's caller gets."""
 
     identifier: str
     study: str
     sop: str
     size: int
     received: float
+    profile: str
 
 
 class Planned(Result, frozen=True, array_like=True, tag="planned"):
@@ -72,10 +75,10 @@ class Planned(Result, frozen=True, array_like=True, tag="planned"):
     identifier: str
     pass_id: str
     hashed_id: str
-    study: str
-    series: str
-    sop: str
-    sop_class: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
     plan_bytes: int
     output_bytes: int
     seconds: float

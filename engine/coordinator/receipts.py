@@ -1,8 +1,9 @@
 """Receipts of de-identification of the gateway: one for each pass, in SPOOL/receipts.
 
-What is counted lies in the pass, one line for each object (`open/<pass>/tally`). The line is written before the plan has its name,
-and an object that is planned again writes another one, which takes its place: so a crash loses none and counts none twice. When the
-pass is sealed the lines become a receipt, and go with the key."""
+What is counted lies in the pass, one line for each object (`open/<pass>/tally`). The line is written before
+the plan has its name, and an object that is planned again writes another one, which takes its place: so a
+crash loses none and counts none twice. When the pass is sealed the lines become a receipt, and go with the
+key."""
 
 from __future__ import annotations
 
@@ -68,8 +69,8 @@ class Receipts:
         self._count = sum(1 for _ in self._kept())
 
     def write(self, pass_id: str, treatment: Treatment, without: frozenset[str] = frozenset()) -> Tally:
-        """The receipt of a pass that is to be sealed, durable when this returns; what stands in it. Safe to repeat.
-        `without`: objects that left the pass unplanned. OSError as the disk fails."""
+        """The receipt of a pass that is to be sealed, durable when this returns; what stands in it. Safe to
+        repeat. `without`: objects that left the pass unplanned. OSError as the disk fails."""
         lines = {line.identifier: line for line in _lines(self._spool, pass_id)}
         joined = {one.identifier for one in passfile.load_joined(self._spool, pass_id)}
         tally, study = _sum(lines)
@@ -121,7 +122,9 @@ def _lines(spool: Spool, pass_id: str) -> Iterator[Line]:
 
 
 def _sum(lines: dict[str, Line]) -> tuple[Tally, str]:
-    """The counts, and the new Study Instance UID, "" if no object has one. An object that was sent twice counts once."""
+    """The counts, and the new Study Instance UID, "" if no object has one. An object that was sent twice
+    counts once.
+    """
     tally, study, known = Tally(), "", set()
     for line in lines.values():
         if line.code:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from engine import log
 from engine.coordinator.custody import Pass
 from engine.coordinator.pass_states import PassState
-from engine.coordinator.shell import Shell, Treatment
+from engine.coordinator.routes import group_of
+from engine.coordinator.shell import Shell
 from engine.coordinator.work import is_durable_plan, sweep_temporaries
 from engine.errors import SpoolError
+from engine.pseudonymize import sidecar
 from engine.spool import passfile, quarantine, release
 from engine.spool.layout import association_of, fsync_folder
 from engine.spool.passfile import Study
@@ -42,6 +44,7 @@ def recover(shell: Shell, now: float) -> Recovered:
     opened: list[tuple[float, str, bytes, Study]] = []
     for pass_id in passes(shell.spool):
         sweep_temporaries(shell.spool, pass_id)
+        _tell_ledger(shell, pass_id)
         _remove_leftovers(shell, pass_id, found)
         kept = _load(shell, pass_id)
         if kept is None:
@@ -62,6 +65,26 @@ def recover(shell: Shell, now: float) -> Recovered:
     return found
 
 
+def _tell_ledger(shell: Shell, pass_id: str) -> None:
+    """Notes the plans that a dead coordinator could not tell of."""
+    try:
+        known = shell.ledger.rewritten_in(pass_id)
+    except SpoolError:
+        return  # a full disk: the ledger cannot be opened now
+    for seen in observe_pass(shell.spool, pass_id):
+        if seen.state is not State.READY or seen.identifier in known:
+            continue
+        path = shell.spool.plan(pass_id, seen.identifier)
+        original = shell.spool.original(pass_id, seen.identifier)
+        try:
+            plan = sidecar.decode(path.read_bytes()).plan
+            received, rewritten = original.stat(), path.stat()
+        except (SpoolError, FileNotFoundError):
+            continue  # damaged: it will be made again; or delivered just now
+        shell.ledger.note("received", seen.identifier, at=received.st_mtime, bytes_received=received.st_size)
+        shell.note_rewritten(pass_id, seen.identifier, plan, at=rewritten.st_mtime)
+
+
 def _load(shell: Shell, pass_id: str) -> tuple[bytes, Study] | None:
     """Key and study of a pass that can go on; None if it is sealed, or has to be."""
     try:
@@ -72,7 +95,7 @@ def _load(shell: Shell, pass_id: str) -> tuple[bytes, Study] | None:
     except SpoolError as error:
         _LOG.failure("pass-damaged", error, **{"pass": pass_id})
         return None
-    if Treatment(study.profile, study.profile_name, study.key_id) != shell.treatment:
+    if not shell.treatments.can_go_on(study):
         # One pass treats all its objects alike: what is unplanned goes into a new one.
         _LOG.warning("pass-of-another-profile-or-secret", **{"pass": pass_id})
         return None
@@ -88,7 +111,7 @@ def _reopen(shell: Shell, pass_id: str, key: bytes, study: Study, now: float, fo
             pending[seen.identifier] = seen.size
     shell.keys[pass_id] = key
     reopened = Pass(
-        pass_id, study.study, opened=now, last=now, state=PassState.OPEN, fed=fed, pending=pending
+        pass_id, group_of(study), opened=now, last=now, state=PassState.OPEN, fed=fed, pending=pending
     )
     shell.carry_out(shell.custody.restore(reopened, now))
     found.open += 1

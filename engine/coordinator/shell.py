@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from engine import log
 from engine.coordinator import receipts
@@ -45,6 +45,7 @@ from engine.coordinator.messages import (
 )
 from engine.coordinator.queues import Queues
 from engine.coordinator.receipts import Receipts
+from engine.coordinator.routes import Treatments, group, split, treatment_of
 from engine.coordinator.work import temporary_plan
 from engine.errors import Refusal, SpoolError
 from engine.pseudonymize import receipt
@@ -53,7 +54,7 @@ from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
 from engine.spool.layout import PLAN, Spool, remove
 from engine.spool.ledger import Ledger
-from engine.spool.passfile import Joined, Study
+from engine.spool.passfile import Joined
 from engine.spool.quarantine import quarantine
 from engine.spool.release import unlink
 from engine.spool.states import files
@@ -62,22 +63,26 @@ PUT_OFF_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
 
 
-@dataclass(frozen=True, slots=True)
-class Treatment:
-    """What all objects of a pass have in common: `profile` (digest, with our version) and its name, `key_id` of the
-    hash secret.
-    """
+class NewNames(Protocol):
+    """What the ledger knows an object by, as plans and workers' answers have it: new UIDs and the hashed ID."""
 
-    profile: str
-    profile_name: str
-    key_id: str
+    @property
+    def hashed_id(self) -> str: ...
+    @property
+    def study_instance_uid(self) -> str: ...
+    @property
+    def series_instance_uid(self) -> str: ...
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def sop_class_uid(self) -> str: ...
 
 
 @dataclass(slots=True)
 class Shell:
     """The hands of the coordinator. `keys` are the keys of the open passes; `sealed` the passes that wait
-    for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint; `early` the refusals of passes that are being
-    founded."""
+    for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint; `early` the refusals of passes
+    that are being founded."""
 
     spool: Spool
     custody: Custody
@@ -86,7 +91,7 @@ class Shell:
     ledger: Ledger
     budget: Budget
     counters: Counters
-    treatment: Treatment
+    treatments: Treatments
     receipts: Receipts
     keys: dict[str, bytes] = field(default_factory=dict)
     sealed: set[str] = field(default_factory=set)
@@ -186,12 +191,26 @@ class Shell:
             self.budget.release(unlink(self.spool.plan(pass_id, identifier)))
         return passfile.discard(self.spool, pass_id)
 
+    def note_rewritten(self, pass_id: str, identifier: str, told: NewNames, at: float | None = None) -> None:
+        """Notes in the ledger under which names an object goes on; `at` is now if None."""
+        self.ledger.note(
+            "rewritten",
+            identifier,
+            at,
+            pass_id=pass_id,
+            hashed_id=told.hashed_id,
+            study=told.study_instance_uid,
+            series=told.series_instance_uid,
+            sop=told.sop_instance_uid,
+            sop_class=told.sop_class_uid,
+        )
+
     def _queue_plan(self, identifier: str, pass_id: str, size: int) -> None:
-        self.queues.put(PlanJob(identifier, pass_id, self.keys[pass_id]), size)
+        profile, _ = split(self.custody.passes[pass_id].study)
+        self.queues.put(PlanJob(identifier, pass_id, self.keys[pass_id], profile), size)
 
     def _found(self, decision: Found) -> None:
-        known = self.treatment
-        about = Study(decision.study, known.profile, known.key_id, time.time(), known.profile_name)
+        about = self.treatments.about(decision.study, time.time())
         self.queues.put(FoundJob(decision.pass_id, about))
         self.counters.passes(decision.origin).add()
         if decision.origin != "new":
@@ -226,13 +245,11 @@ class Shell:
         _LOG.info("pass-sealed", **{"pass": pass_id}, **told)
 
     def write_receipt(self, pass_id: str, without: frozenset[str] = frozenset()) -> receipt.Tally | None:
-        """The receipt of a pass whose key is about to go; None where it cannot be written. A pass is sealed all the
-        same: its key must not outlive it because a disk is full."""
+        """The receipt of a pass whose key is about to go; None where it cannot be written. A pass is sealed
+        all the same: its key must not outlive it because a disk is full."""
         try:
             study = passfile.load_study(self.spool, pass_id)
-            digest = study.profile.partition("/")[2]
-            treatment = receipt.Treatment(study.profile_name, digest, study.key_id)
-            return self.receipts.write(pass_id, treatment, without)
+            return self.receipts.write(pass_id, treatment_of(study), without)
         except (OSError, SpoolError) as error:
             _LOG.failure("receipt-not-written", error, **{"pass": pass_id})
             return None
@@ -241,22 +258,14 @@ class Shell:
         self.ledger.note("received", result.identifier, at=result.received, bytes_received=result.size)
         # Without a Study Instance UID there is nothing to group by: such objects never share a pass with others.
         study = result.study or f"object:{result.identifier}"
-        return self.custody.surveyed(Arrival(result.identifier, study, result.sop, result.size), now)
+        about = Arrival(result.identifier, group(result.profile, study), result.sop, result.size)
+        return self.custody.surveyed(about, now)
 
     def _planned(self, result: Planned, size: int) -> None:
         self.custody.planned(result.identifier, result.pass_id)
         self.budget.add(result.plan_bytes)
         self.ready.append(f"{result.pass_id}/{result.identifier}")
-        self.ledger.note(
-            "rewritten",
-            result.identifier,
-            pass_id=result.pass_id,
-            hashed_id=result.hashed_id,
-            study=result.study,
-            series=result.series,
-            sop=result.sop,
-            sop_class=result.sop_class,
-        )
+        self.note_rewritten(result.pass_id, result.identifier, result)
         self.counters.rewritten.add()
         self.counters.rewritten_bytes.add(size)
         self.counters.plan_bytes.add(result.plan_bytes)

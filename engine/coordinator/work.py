@@ -10,10 +10,13 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from engine import log
+from engine._native.reader import NeedMore, read_meta
+from engine._native.reader import Refused as Unreadable
 from engine.coordinator import receipts
 from engine.coordinator.messages import (
     AnyJob,
@@ -32,9 +35,11 @@ from engine.coordinator.messages import (
     Surveyed,
     SurveyJob,
 )
+from engine.coordinator.routes import Routes
 from engine.errors import Refusal, SpoolError
 from engine.log.fields import of_error
 from engine.pseudonymize import sidecar
+from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool import passfile
 from engine.spool.killpoint import reached
@@ -46,6 +51,7 @@ _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 WORKER: Final = "worker-"  # begins the names of workers' nurseries
 _COMPARE_AT_ONCE: Final = 1 << 20
+_META_MOST: Final = 1 << 12  # bytes: our receiver's file meta has about 400
 MOST_DAMAGED: Final = 1000
 _LOG: Final = log.get("worker")
 
@@ -53,9 +59,12 @@ _LOG: Final = log.get("worker")
 class Work:
     """The steps of one worker on one spool."""
 
-    def __init__(self, spool: Spool, pseudonymizer: Pseudonymizer) -> None:
+    def __init__(self, spool: Spool, routes: Routes, secret: HashSecret) -> None:
         self._spool = spool
-        self._pseudonymizer = pseudonymizer
+        self._routes = routes
+        self._pseudonymizers = {
+            digest: Pseudonymizer(profile, secret) for digest, profile in routes.profiles.items()
+        }
         self._nursery: Nursery | None = None
 
     def do_all(self, jobs: list[AnyJob]) -> list[AnyResult]:
@@ -106,7 +115,7 @@ class Work:
         descriptor = os.open(self._spool.arrival(job.identifier), _READ)
         try:
             about = os.fstat(descriptor)
-            found = self._pseudonymizer.survey(descriptor, about.st_size)
+            found = self._pseudonymizers[self._routes.default].survey(descriptor, about.st_size)
         finally:
             os.close(descriptor)
         return Surveyed(
@@ -115,6 +124,7 @@ class Work:
             found.sop_instance_uid,
             about.st_size,
             about.st_mtime,
+            self._routes.of(found.source_ae_title),
         )
 
     def _plan(self, job: PlanJob) -> Planned:
@@ -122,7 +132,7 @@ class Work:
         descriptor = os.open(self._spool.original(job.pass_id, job.identifier), _READ)
         try:
             size = os.fstat(descriptor).st_size
-            plan = self._pseudonymizer.plan(descriptor, size, job.key)
+            plan = self._pseudonymizers[job.profile].plan(descriptor, size, job.key)
         finally:
             os.close(descriptor)
         written = sidecar.encode(plan, size)
@@ -174,7 +184,8 @@ class Work:
                 os.fdopen(ours, "rb", buffering=0) as one,
                 self._spool.arrival(job.identifier).open("rb", 0) as two,
             ):
-                if os.fstat(one.fileno()).st_size != os.fstat(two.fileno()).st_size:
+                # The file metas are our own, and name the callers.
+                if _seek_data_set(one) != _seek_data_set(two):
                     return Compared(job.identifier, job.pass_id, same=False)
                 while chunk := one.read(_COMPARE_AT_ONCE):
                     if chunk != two.read(len(chunk)):
@@ -197,6 +208,18 @@ class Work:
         there = files(folder / "in", ORIGINAL)
         lost = [(one, size) for one, size in damaged.items() if one in there]
         return Persisted(job.pass_id, dict(lost[:MOST_DAMAGED]))  # the next persisting finds the others
+
+
+def _seek_data_set(file: FileIO) -> tuple[str, int]:
+    """Goes to the first byte of the data set; its transfer syntax, and how many bytes it has."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        meta = read_meta(file.read(_META_MOST), size)
+    except (Unreadable, NeedMore):
+        file.seek(0)
+        return "", size  # not of our receiver's making
+    file.seek(meta.start)
+    return meta.transfer_syntax, size - meta.start
 
 
 def is_durable_plan(spool: Spool, pass_id: str, identifier: str) -> bool:

@@ -13,12 +13,11 @@ from collections.abc import Callable
 from engine import log
 from engine.config import GatewayConfig
 from engine.coordinator.messages import DATAGRAM, AnyResult, Ready, Unable, decode_jobs, encode
+from engine.coordinator.routes import Routes
 from engine.coordinator.work import Work
 from engine.errors import PenstockError
 from engine.process import die_with_parent, leave_no_traces, limit_memory
-from engine.profile import CompiledProfile
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool.layout import Spool
 
 MEMORY = 1 << 30
@@ -30,12 +29,12 @@ Start = Callable[[], tuple[Work, str]]
 """Makes the worker's tools in its own process, and gives the key id of the secret that it loaded."""
 
 
-def starter(config: GatewayConfig, spool: Spool, profile: CompiledProfile) -> Start:
+def starter(config: GatewayConfig, spool: Spool, routes: Routes) -> Start:
     """The way a real worker starts. Reads the secret only when it is called."""
 
     def start() -> tuple[Work, str]:
         secret = HashSecret.load(config.identity.secret_file)
-        return Work(spool, Pseudonymizer(profile, secret)), secret.key_id
+        return Work(spool, routes, secret), secret.key_id
 
     return start
 

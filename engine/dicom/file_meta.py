@@ -33,11 +33,15 @@ def _after(transfer_syntax: bytes) -> bytes:
     )
 
 
-def file_meta(sop_class_uid: bytes, sop_instance_uid: bytes, transfer_syntax: bytes) -> bytes:
-    """A preamble of 128 zero bytes, `DICM` and the file meta group; UIDs as ASCII without padding.
+def file_meta(
+    sop_class_uid: bytes, sop_instance_uid: bytes, transfer_syntax: bytes, source_ae_title: bytes = b""
+) -> bytes:
+    """A preamble of 128 zero bytes, `DICM` and the file meta group; UIDs and AE title as ASCII without padding.
 
-    An empty SOP class or instance is left out, so that a reader is not shown a value nobody knows.
+    What is empty is left out, so that a reader is not shown a value nobody knows. `source_ae_title` is for what waits in a spool:
+    it says who sent the object, and so which route it takes. An output never has it.
     """
     instance = _element(0x00020003, b"UI", sop_instance_uid) if sop_instance_uid else b""
-    group = _before(sop_class_uid) + instance + _after(transfer_syntax)
+    source = _element(0x00020016, b"AE", source_ae_title, b" ") if source_ae_title else b""
+    group = _before(sop_class_uid) + instance + _after(transfer_syntax) + source
     return PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group

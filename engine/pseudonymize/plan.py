@@ -17,13 +17,14 @@ _NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the gateway must know of an object before it has a plan: original UIDs, "" where absent."""
+    """What the gateway must know of an object before it has a plan: original UIDs, and who sent it; "" where absent."""
 
     transfer_syntax: str
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
     series_instance_uid: str
+    source_ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

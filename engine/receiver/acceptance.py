@@ -18,10 +18,11 @@ _LOG = log.get("receiver")
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """`identifier` names the association in the spool, `peer` is the number of the configured peer that
-    called."""
+    called, `calling` its AE title."""
 
     identifier: str
     peer: int
+    calling: str
     agreed: Negotiated
 
     @property
@@ -51,7 +52,7 @@ def decide(services: Services, pdu: bytes, address: str) -> Accepted | Rejection
     except OSError as error:
         _LOG.failure("association-not-noted", error)
         return Rejection.LOCAL_LIMIT_EXCEEDED
-    return Accepted(identifier, peer, agreed)
+    return Accepted(identifier, peer, caller.calling, agreed)
 
 
 def _is_full(services: Services) -> bool:

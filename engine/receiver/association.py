@@ -185,7 +185,9 @@ class Association(asyncio.BufferedProtocol):
             _LOG.warning("association-rejected", why=answer.name.lower(), address=self._address)
             return
         self._accepted = answer
-        self._operations = Operations(services, answer.identifier, answer.agreed, self._send, self._answered)
+        self._operations = Operations(
+            services, answer.identifier, answer.calling, answer.agreed, self._send, self._answered
+        )
         self._stream.associate()
         self._send(answer.agreed.answer)
         services.counters.open.add()

@@ -25,7 +25,7 @@ Finish = Callable[["Store", Refused | None], None]
 
 
 class Store:
-    """An object on its way to the spool.
+    """An object on its way to the spool, from the caller with the AE title `calling`.
 
     `take` each part of its data set, then `end`. `check` may refuse it when it is whole, before it is
     durable. `finish(store, refused)` is called once, on the event loop: in `end`, or later when the object
@@ -33,6 +33,7 @@ class Store:
     stopped inside."""
 
     __slots__ = (
+        "_calling",
         "_finish",
         "_incoming",
         "_intake",
@@ -53,6 +54,7 @@ class Store:
         self,
         intake: Intake,
         identifier: str,
+        calling: str,
         context_id: int,
         context: Context,
         command: Command,
@@ -66,6 +68,7 @@ class Store:
         self.sop_instance = command.sop_instance_uid
         self.size = 0
         self.check: Callable[[], SpoolError | None] | None = None
+        self._calling = calling
         self._intake = intake
         self._finish = finish
         self._incoming: Incoming | None = None
@@ -94,7 +97,10 @@ class Store:
                 self._opening += bytes(span[: LOOK - len(self._opening)])
             if self.size == 0:
                 meta = file_meta(
-                    self.sop_class.encode(), self.sop_instance.encode(), self.context.transfer_syntax.encode()
+                    self.sop_class.encode(),
+                    self.sop_instance.encode(),
+                    self.context.transfer_syntax.encode(),
+                    self._calling.encode(),
                 )
                 parts = [meta, *spans]
                 written += len(meta)

@@ -33,12 +33,14 @@ class Operations:
         self,
         services: Services,
         identifier: str,
+        calling: str,
         agreed: Negotiated,
         send: Callable[[bytes], None],
         answered: Callable[[], None],
     ) -> None:
         self._services = services
         self._identifier = identifier
+        self._calling = calling
         self._agreed = agreed
         self._send = send
         self._answered = answered
@@ -100,7 +102,8 @@ class Operations:
         return Immediate(lambda: self._answer(reply))
 
     def _store(self, name: str, context_id: int, context: Context, command: Command) -> Store:
-        store = Store(self._services.intake, name, context_id, context, command, self._answer_store)
+        intake = self._services.intake
+        store = Store(intake, name, self._calling, context_id, context, command, self._answer_store)
         earlier = self._doubles.earlier(store.sop_instance)
         if earlier is not None:
             store.check = functools.partial(compare, self._services.spool, earlier, name)

@@ -167,6 +167,11 @@ class Ledger:
         """
         return self._rows("WHERE receipted IS NOT NULL AND deleted IS NULL", ())
 
+    def rewritten_in(self, pass_id: str) -> set[str]:
+        """The objects of a pass that are noted as rewritten."""
+        statement = "SELECT id FROM object WHERE pass_id = ? AND rewritten IS NOT NULL"
+        return {row[0] for row in self._read(statement, (pass_id,))}
+
     def totals(self) -> dict[str, int]:
         """How many objects have taken each step, ever."""
         columns = ", ".join(f"count({step})" for step in STEPS)

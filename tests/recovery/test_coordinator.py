@@ -313,6 +313,24 @@ def test_a_leftover_of_a_release_is_removed_and_counted_free(rig: CoordinatorRig
     assert rig.stop() == 0
 
 
+def test_a_killed_coordinators_ledger_rows_are_told_by_the_next(rig: CoordinatorRig, tmp_path: Path) -> None:
+    rig.quiet = 1.0
+    rig.configure()
+    ids = rig.put(study(tmp_path / "files"))
+    rig.start()
+    wait_until(lambda: all_ready(rig, ids), "planned")
+    rig.kill()
+    for path in rig.spool.root.glob("ledger.sqlite*"):
+        path.unlink()
+    rig.start()
+    wait_until(lambda: not rig.open_passes(), "sealed")
+    assert rig.stop() == 0
+    with Ledger.open(rig.spool.ledger, read_only=True) as ledger:
+        for one in ids:
+            (row,) = ledger.find(one)
+            assert row.received and row.rewritten and row.hashed_id and row.sop and row.bytes_received
+
+
 def test_sealed_passes_go_when_their_last_object_is_delivered(rig: CoordinatorRig, tmp_path: Path) -> None:
     ids = rig.put(study(tmp_path / "files"))
     rig.start()

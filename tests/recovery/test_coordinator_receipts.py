@@ -12,14 +12,16 @@ import jsonschema
 import pydicom
 import pytest
 
+from engine._native.reader import read_meta
 from engine.coordinator.receipts import Receipts, note_plan, note_refusal
+from engine.dicom.file_meta import file_meta
 from engine.dicom.sample import identities
 from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.plan import ObjectPlan
 from engine.pseudonymize.receipt import Treatment
-from engine.spool import passfile
-from engine.spool.layout import Spool, new_association_id, object_id
+from engine.spool import associations, passfile
+from engine.spool.layout import Spool, association_of, new_association_id, object_id
 from engine.spool.passfile import Joined, Study
 from engine.spool.states import State
 from tests.support.rig import CoordinatorRig, head_of, study, wait_until
@@ -213,3 +215,66 @@ def test_sealing_takes_the_counts_away_with_the_key(tmp_path: Path) -> None:
     note_plan(spool, "1" * 32, ids[0], plan(0))
     passfile.destroy_key(spool, "1" * 32)
     assert {path.name for path in spool.folder_of("1" * 32).iterdir()} == {"in", "out"}
+
+
+ROUTE = """
+[[receiver.peer]]
+ae_title = "*"
+network = "127.0.0.1"
+[[route]]
+calling_ae_title = "RESEARCH_PACS"
+profile = "research"
+"""
+
+
+def from_caller(path: Path, title: bytes) -> Path:
+    """The object as the receiver spools it when this caller sends it."""
+    data = path.read_bytes()
+    ds = pydicom.dcmread(path)
+    syntax = ds.file_meta.TransferSyntaxUID
+    meta = file_meta(ds.SOPClassUID.encode(), ds.SOPInstanceUID.encode(), syntax.encode(), title)
+    made = path.with_name(f"{path.stem}-{title.decode()}")
+    made.write_bytes(meta + data[read_meta(data, len(data)).start :])
+    return made
+
+
+def test_one_study_from_two_callers_is_two_passes_also_over_a_restart(
+    rig: CoordinatorRig, tmp_path: Path
+) -> None:
+    files = study(tmp_path / "files")
+    rig.quiet = 60.0
+    rig.configure(ROUTE)
+    rig.start()
+    titles = (b"RESEARCH_PACS", b"PACS")
+    first = [rig.put([from_caller(path, title) for path in files[:2]]) for title in titles]
+    wait_until(lambda: all(rig.states().get(one) is State.READY for ids in first for one in ids), "planned")
+    rig.kill()
+    rig.quiet = 0.4
+    rig.configure(ROUTE)
+    rig.start()
+    second = [rig.put([from_caller(path, title) for path in files[2:]]) for title in titles]
+    sealed(rig, [one for ids in first + second for one in ids])
+    found = {one["profile"]["name"]: one for one in receipts(rig.spool).values()}
+    assert {name: one["objects"] for name, one in found.items()} == {"research": 5, "default": 5}
+    where = rig.pass_of()
+    for ids, word in zip((first[0] + second[0], first[1] + second[1]), ("MODIFIED", "REMOVED"), strict=True):
+        assert len({where[one] for one in ids}) == 1
+        for one in ids:
+            assert head_of(rig.spool, where[one], one).LongitudinalTemporalInformationModified == word
+
+
+def test_a_repeat_by_another_caller_of_the_same_route_is_the_same_object(
+    rig: CoordinatorRig, tmp_path: Path
+) -> None:
+    files = study(tmp_path / "files")
+    rig.quiet = 3.0
+    rig.configure()
+    rig.start()
+    first = rig.put([from_caller(path, b"A") for path in files[:2]])
+    wait_until(lambda: all(rig.states().get(one) is State.READY for one in first), "planned")
+    association = association_of(first[0])
+    associations.hold(rig.spool, association)
+    again = rig.put([from_caller(path, b"LONGER_TITLE") for path in files])
+    wait_until(lambda: all(rig.states().get(one) is State.READY for one in again), "planned")
+    where = rig.pass_of()
+    assert len({where[one] for one in first + again}) == 1

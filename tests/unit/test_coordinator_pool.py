@@ -21,12 +21,12 @@ from engine.coordinator.messages import (
     SurveyJob,
 )
 from engine.coordinator.pool import MOST_KILLS, LocalPool, Member
+from engine.coordinator.routes import Routes
 from engine.coordinator.work import Work
 from engine.coordinator.worker import Start
 from engine.errors import ConfigError, PenstockError
 from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool.layout import Spool, object_id
 
 POISON, GREEDY = object_id("f" * 16, 13), object_id("f" * 16, 14)
@@ -55,7 +55,8 @@ def selector() -> Iterator[selectors.BaseSelector]:
 
 def starter(spool: Spool) -> Start:
     profile = compiled("default")
-    return lambda: (Mortal(spool, Pseudonymizer(profile, HashSecret.generate())), "00000000")
+    routes = Routes({profile.digest: profile}, profile.digest, {})
+    return lambda: (Mortal(spool, routes, HashSecret.generate()), "00000000")
 
 
 def drive(

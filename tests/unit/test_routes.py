@@ -1,0 +1,156 @@
+"""Routes: which caller's objects get which profile, and what a configuration of them may not say."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from engine._native.reader import read_meta
+from engine.config import GatewayConfig, load_gateway
+from engine.coordinator.routes import Routes, Treatments, group, group_of, split
+from engine.dicom.file_meta import file_meta
+from engine.dicom.sample import Shape, write
+from engine.errors import ConfigError
+from engine.profile import compiled
+from engine.pseudonymize.identity import HashSecret
+from engine.pseudonymize.rewrite import Pseudonymizer
+from engine.spool.passfile import Study
+
+BASE = """
+[spool]
+path = "spool"
+[identity]
+secret_file = "hash-secret"
+[uploader]
+url = "https://platform.example.org"
+certificate = "gateway.crt"
+key = "gateway.key"
+ca = "ca.crt"
+[[receiver.peer]]
+ae_title = "PACS"
+network = "10.0.0.0/8"
+[[receiver.peer]]
+ae_title = "RESEARCH_PACS"
+network = "10.0.0.0/8"
+"""
+
+
+def config(tmp_path: Path, routes: str, base: str = BASE) -> GatewayConfig:
+    path = tmp_path / "gateway.toml"
+    path.write_text(base + routes, encoding="utf-8")
+    return load_gateway(path)
+
+
+def test_a_caller_with_a_route_gets_its_profile_and_all_others_the_default(tmp_path: Path) -> None:
+    routes = Routes.compile(
+        config(tmp_path, '[[route]]\ncalling_ae_title = ["RESEARCH_PACS ", "PACS"]\nprofile = "research"')
+    )
+    digests = {name: compiled(name).digest for name in ("default", "research")}
+    assert routes.of("RESEARCH_PACS") == routes.of("PACS") == digests["research"]
+    assert routes.of("research_pacs") == routes.of("") == routes.of("X") == digests["default"]
+    assert set(routes.profiles) == set(digests.values())
+
+
+def test_a_profile_file_of_a_route_counts_from_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'profile = "mine"\nbase = "ps3.15@2026c/basic"\n[[rule]]\ntag = "Modality"\naction = "remove"\n'
+    )
+    routes = Routes.compile(config(tmp_path, '[[route]]\ncalling_ae_title = "PACS"\nprofile = "mine.toml"'))
+    assert routes.profiles[routes.of("PACS")].name == "mine"
+
+
+def test_profiles_that_do_the_same_are_one(tmp_path: Path) -> None:
+    routes = Routes.compile(config(tmp_path, '[[route]]\ncalling_ae_title = "PACS"\nprofile = "default"'))
+    assert routes.of("PACS") == routes.default and len(routes.profiles) == 1
+
+
+@pytest.mark.parametrize(
+    ("route", "says"),
+    [
+        ('profile = "research"', "route[0].calling_ae_title is missing"),
+        ('calling_ae_title = "PACS"', "route[0].profile is missing"),
+        ('calling_ae_title = "PACS"\nprofile = ""', "route[0].profile is empty"),
+        ('calling_ae_title = "PACS"\nprofil = "x"', "unknown key route[0].profil"),
+        ('calling_ae_title = []\nprofile = "research"', "route[0].calling_ae_title must not be empty"),
+        ('calling_ae_title = 7\nprofile = "research"', "route[0].calling_ae_title is 7"),
+        ('calling_ae_title = ["PACS", 7]\nprofile = "research"', "route[0].calling_ae_title[1] is 7"),
+        ('calling_ae_title = "*"\nprofile = "research"', "route[0].calling_ae_title must name callers"),
+        ('calling_ae_title = ""\nprofile = "research"', "route[0].calling_ae_title must have 1 to 16"),
+        (f'calling_ae_title = "{"A" * 17}"\nprofile = "x"', "route[0].calling_ae_title must have 1 to 16"),
+        ('calling_ae_title = "A\\\\B"\nprofile = "x"', "route[0].calling_ae_title may have printable ASCII"),
+        ('calling_ae_title = "TYPO"\nprofile = "x"', "route[0].calling_ae_title names a caller that no"),
+        (
+            'calling_ae_title = ["PACS", "PACS "]\nprofile = "x"',
+            "route[0].calling_ae_title names a caller that has a route already",
+        ),
+        (
+            'calling_ae_title = "PACS"\nprofile = "x"\n[[route]]\ncalling_ae_title = "PACS"\nprofile = "y"',
+            "route[1].calling_ae_title names a caller that has a route already",
+        ),
+    ],
+)
+def test_a_wrong_route_is_named(tmp_path: Path, route: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(tmp_path, "[[route]]\n" + route)
+    assert f"gateway.toml: {says}" in str(caught.value)
+
+
+def test_where_anybody_may_send_any_caller_may_have_a_route(tmp_path: Path) -> None:
+    anybody = BASE.replace('"PACS"', '"*"')
+    assert config(tmp_path, '[[route]]\ncalling_ae_title = "NEW"\nprofile = "research"', anybody).routes
+
+
+def test_a_profile_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    wrong = config(tmp_path, '[[route]]\ncalling_ae_title = "PACS"\nprofile = "reserch"')
+    with pytest.raises(ConfigError, match="reserch"):
+        Routes.compile(wrong)
+
+
+def test_groups_of_two_profiles_are_two_and_can_be_told_apart() -> None:
+    assert group("a" * 64, "1.2") != group("b" * 64, "1.2")
+    assert split(group("a" * 64, "object:1/2")) == ("a" * 64, "object:1/2")
+
+
+def test_a_pass_goes_on_only_under_a_profile_and_a_secret_that_are_still_there(tmp_path: Path) -> None:
+    routes = Routes.compile(config(tmp_path, '[[route]]\ncalling_ae_title = "PACS"\nprofile = "research"'))
+    treatments = Treatments.by(routes, "0123abcd")
+    about = treatments.about(group(routes.of("PACS"), "1.2.3"), 1.0)
+    assert (about.study, about.profile_name, about.key_id) == ("1.2.3", "research", "0123abcd")
+    assert treatments.can_go_on(about) and group_of(about) == group(routes.of("PACS"), "1.2.3")
+    assert not Treatments.by(routes, "ffffffff").can_go_on(about)
+    assert not Treatments.by(Routes.compile(config(tmp_path, "")), "0123abcd").can_go_on(about)
+    assert not treatments.can_go_on(Study("1.2.3", "0.0.1/" + routes.of("PACS"), "0123abcd", 1.0))
+
+
+@pytest.mark.parametrize("title", ["", "A", "RESEARCH_PACS", "SIXTEEN_CHARS_AE"])
+def test_the_file_meta_of_the_spool_names_the_caller(title: str) -> None:
+    meta = file_meta(b"1.2", b"1.2.3", b"1.2.840.10008.1.2.1", title.encode())
+    found = read_meta(meta, len(meta))
+    assert (found.source_ae_title, found.start, found.sop_instance_uid) == (title, len(meta), "1.2.3")
+    read = pydicom.dcmread(BytesIO(meta)).file_meta
+    assert read.get("SourceApplicationEntityTitle", "") == title
+    assert read.FileMetaInformationGroupLength == len(meta) - 144
+
+
+def test_no_output_has_the_ae_title_of_its_caller(tmp_path: Path) -> None:
+    [path, *_] = write(tmp_path, 1, Shape(slices=1, size=16))
+    data = path.read_bytes()
+    start = read_meta(data, len(data)).start
+    ds = pydicom.dcmread(path)
+    meta = file_meta(
+        ds.SOPClassUID.encode(),
+        ds.SOPInstanceUID.encode(),
+        ds.file_meta.TransferSyntaxUID.encode(),
+        b"RESEARCH_PACS",
+    )
+    path.write_bytes(meta + data[start:])
+    pseudonymizer = Pseudonymizer(compiled("default"), HashSecret(bytes(32)))
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        assert pseudonymizer.survey(file.fileno(), size).source_ae_title == "RESEARCH_PACS"
+        plan = pseudonymizer.plan(file.fileno(), size, bytes(32))
+    assert b"RESEARCH_PACS" not in plan.head + plan.tail
+    assert "SourceApplicationEntityTitle" not in pydicom.dcmread(BytesIO(plan.head)).file_meta
