@@ -17,7 +17,11 @@ from engine.sender.report import Refused, render
 SHOWN = 20
 
 
-@click.command("send", epilog="Exit codes: 0 all stored, 1 not all (each is named), 2 usage.")
+@click.command(
+    "send",
+    epilog="Rejected for its AE title? --called has to be the peer's own title, and the peer has to know --calling and this "
+    "machine's address. Exit codes: 0 all stored, 1 not all (each is named), 2 usage.",
+)
 @click.argument("host")
 @click.argument("port", type=click.IntRange(1, 65535))
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))

@@ -258,7 +258,6 @@ class Association(asyncio.BufferedProtocol):
         self._services.counters.ended(self._how).add()
         if self._operations is not None:
             self._operations.abandon()
-        self.resume_writing()  # or the peer's closing would not be seen
         self._leave()
 
     def _leave(self) -> None:

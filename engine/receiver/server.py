@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import time
@@ -150,10 +151,20 @@ class Server:
             await asyncio.sleep(min(self._limits.sweep, 0.1))
 
 
+def _allow_descriptors(wanted: int) -> None:
+    """Many systems give a process 1,024 descriptors and let it ask for more: one for each connection and each object."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+
+
 def serve_process(
     config: GatewayConfig, listener: socket.socket, process: int, limits: Limits | None = None
 ) -> int:
     """Runs one receiver process until SIGTERM or SIGINT; its exit code."""
+
+    _allow_descriptors((limits or Limits()).connections + 256)
 
     async def main() -> int:
         server = Server(config, process, limits)

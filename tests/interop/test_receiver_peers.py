@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import pty
 import shutil
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +22,9 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 
 from engine.dicom import sample
 from engine.sender.source import read_source
+from engine.spool import associations
 from tests.support.cli import penstock
-from tests.support.receiver import HOST, Running, config, receiving
+from tests.support.receiver import HOST, Running, config, receiving, wait
 
 DCMTK = Path("/usr/bin")  # a virtual environment has pynetdicom's scripts of the same names
 SLICES = 12
@@ -96,9 +100,10 @@ def test_gdcm_stores_a_study(receiver: Running, study: list[Path]) -> None:
     if gdcmscu is None:
         pytest.skip("gdcmscu is not installed (apt-get install libgdcm-tools)")
     command = [gdcmscu, "--store", "--call", "PENSTOCK", HOST, str(receiver.port), *map(str, study)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert len(receiver.received()) == len(study)
+    # Its exit code is not looked at: GDCM 3.0 throws after the release, whoever the peer is.
+    subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert_all_there(receiver, study)
+    wait(lambda: associations.scan(receiver.spool) == (set(), set()), "the release")
 
 
 def test_pynetdicom_stores_a_study_on_several_contexts(receiver: Running, study: list[Path]) -> None:
@@ -145,6 +150,30 @@ def test_our_own_sender_stores_a_study(receiver: Running, study: list[Path], ass
     assert_all_there(receiver, study)
 
 
+def test_our_own_sender_shows_its_progress_on_a_terminal_alone(receiver: Running, study: list[Path]) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "engine.cli",
+        "send",
+        HOST,
+        str(receiver.port),
+        str(study[0]),
+        "--clones",
+        "20",
+    ]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert "objects/s" in shown
+    assert done.stdout.decode().startswith("20 objects")
+    piped = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert piped.stderr == b""
+
+
 def test_our_own_sender_makes_clones_that_differ_in_their_uid_alone(
     receiver: Running, study: list[Path]
 ) -> None:
@@ -182,7 +211,8 @@ def test_real_files_of_every_kind_arrive_as_they_are(receiver: Running, corpus: 
     told = done.document
     assert told["objects"] + len(told["refused"]) == len(files)
     for entry in told["refused"]:
-        assert not can_be_sent(Path(entry["path"])), entry
+        # Some objects are there twice, compressed in two ways; the second one is another object.
+        assert "C005" in entry["reason"] or not can_be_sent(Path(entry["path"])), entry
     sent = [path for path in files if str(path) not in {entry["path"] for entry in told["refused"]}]
     # The group length of some files' meta is wrong, so `body` does not do for them.
     assert {body(path) for path in receiver.received()} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -52,7 +53,8 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def start(tmp_path: Path, processes: int) -> Role:
+def start(tmp_path: Path, processes: int, descriptors: int = 0) -> Role:
+    """`descriptors`: how many the role may have before it asks for more; 0 leaves it at what we have."""
     port = free_port()
     path = tmp_path / "gateway.toml"
     path.write_text(
@@ -78,7 +80,10 @@ ca = "a"
     spool = Spool.open(tmp_path / "spool")
     log = tmp_path / "log"
     with log.open("w") as err:
-        process = subprocess.Popen([sys.executable, "-c", ROLE, str(path)], stderr=err, text=True)
+        command = [sys.executable, "-c", ROLE, str(path)]
+        if descriptors:
+            command = ["sh", "-c", f'ulimit -S -n {descriptors}; exec "$@"', "sh", *command]
+        process = subprocess.Popen(command, stderr=err, text=True)
     role = Role(process, port, spool, log)
     wait(lambda: role.say("listening") == processes, "listening")
     return role
@@ -161,6 +166,19 @@ def test_sigterm_ends_the_role_when_the_association_is_over(tmp_path: Path, proc
     assert role.process.wait(30) == 0
     assert len(list(role.spool.received.iterdir())) == 1
     assert list((role.spool.run / "associations").iterdir()) == []
+
+
+def test_more_callers_than_the_usual_descriptors_do_not_lock_a_good_one_out(tmp_path: Path) -> None:
+    role = start(tmp_path, 1, descriptors=64)
+    with contextlib.ExitStack() as silent:
+        for _ in range(200):
+            silent.enter_context(Peer(role.port))
+        with Peer(role.port) as peer:
+            peer.associate()
+            assert peer.store("1.2.3") == 0
+            peer.release()
+    role.process.terminate()
+    assert role.process.wait(30) == 0
 
 
 def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
