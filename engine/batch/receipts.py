@@ -50,8 +50,12 @@ def write_receipts(out: Path, batch: str, tallies: Tallies, treatment: Treatment
 
 def _write(folder: Path, name: str, told: dict[str, object]) -> None:
     part = folder / _PART
-    part.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    part.replace(folder / name)
+    try:
+        part.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        part.replace(folder / name)
+    except OSError:
+        part.unlink(missing_ok=True)  # a full disk leaves no half receipt
+        raise
 
 
 def _keep_earlier(folder: Path, batch: str) -> None:
