@@ -14,7 +14,7 @@ from tests.fuzz.watch import Limits, fuzz
 
 
 def test_crashes_hangs_exceptions_memory_and_a_byte_too_far_are_found() -> None:
-    result = fuzz("broken", 1, range(12), Limits(seconds=0.3, rss_mb=250))
+    result = fuzz("broken", 1, range(12), Limits(seconds=1.5, rss_mb=250))
     assert [(find["case"], find["kind"], find.get("signal")) for find in result.finds] == [
         (3, "crashed", "SIGABRT"),
         (5, "hung", None),
