@@ -119,9 +119,21 @@ class Courier:
         work.notice.request("stored" if whole else "partly")
         receipted = [item for item, verdict in pairs if verdict.outcome is Outcome.RECEIPT]
         await self._release(receipted, reply.sent_at)
-        work.backlog.put_back(item.key for item, verdict in pairs if verdict.outcome is Outcome.UNTOLD)
+        untold = [item.key for item, verdict in pairs if verdict.outcome is Outcome.UNTOLD]
+        if len(untold) < len(pairs):
+            work.backlog.put_back(untold)
+        else:
+            await self._nobody_named(untold)
         for item, verdict in pairs:
             await self._judge(item.key, verdict)
+
+    async def _nobody_named(self, keys: Sequence[Key]) -> None:
+        """Some object of the request was not taken, and the answer does not say which: each goes alone from now on."""
+        if len(keys) == 1:
+            await self._struck(keys[0], "no-verdict")
+            return
+        for key in keys:
+            self._work.backlog.later(key, 0.0)
 
     async def _release(self, delivered: Sequence[OutgoingObject], sent_at: float) -> None:
         if not delivered:

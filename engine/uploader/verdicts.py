@@ -59,11 +59,21 @@ def judge(status: int, content: bytes, sent: Iterable[Sent]) -> list[Verdict]:
     Raises TransportError("platform-answer") when it is not a Store Instances Response.
     """
     data_set = _parse(content)
+    objects = list(sent)
     stored = {_text(item, _INSTANCE): item for item in _items(data_set, _STORED)}
-    failed = {_text(item, _INSTANCE): item for item in _items(data_set, _FAILED)}
+    failures = _items(data_set, _FAILED)
+    failed = {_text(item, _INSTANCE): item for item in failures}
+    missing = [
+        one.sop_instance_uid for one in objects if one.sop_instance_uid not in stored.keys() | failed.keys()
+    ]
+    if len(missing) == 1:
+        # A platform cannot name an object that it could not read: who is left over is who is meant.
+        ours = {one.sop_instance_uid for one in objects}
+        nameless = [item for item in failures if _text(item, _INSTANCE) not in ours]
+        failed.update(dict.fromkeys(missing, nameless[0]) if nameless else {})
     return [
         _verdict(status, stored.get(one.sop_instance_uid), failed.get(one.sop_instance_uid), one)
-        for one in sent
+        for one in objects
     ]
 
 
