@@ -34,6 +34,7 @@ SAID_ELSEWHERE = {
     "perfusion": "Image Type",
     "qiicr": "the address of an algorithm's source",
     "text": "Value Type",
+    "name": "Value Type: PNAME",
     "test": "Coding Scheme Designator, Code Meaning",
     "removed": "what profiles write for what was there",
     "default": "the profile's name",
@@ -52,12 +53,15 @@ STANDARD = "1.2.840.10008."
 
 @dataclass(frozen=True)
 class Looked:
-    """What one input says, and by profile what of it stands in its output, and which UID became which."""
+    """What one input says (`wanted` identifiers, `found` in itself), and by profile what of it stands in its output, and which
+    UID became which."""
 
     source: Path
     study: str
     instance: str
     uids: set[str]
+    wanted: int
+    found: int
     left: dict[str, dict[str, str]]
     said: dict[str, set[str]]
     became: dict[str, list[tuple[str, str, str]]]
@@ -82,11 +86,14 @@ def _look(work: tuple[Path, dict[str, Path]]) -> Looked:
             for old, new in zip(values, after.get(at, ()), strict=False)
             if old
         ]
+    content = identifiers.outside_pixels(source, dataset)
     return Looked(
         source,
         str(dataset.get("StudyInstanceUID", "")),
         str(dataset.get("SOPInstanceUID", "")),
-        identifiers.uid_tokens(identifiers.outside_pixels(source, dataset)),
+        identifiers.uid_tokens(content),
+        len(wanted),
+        len(identifiers.hits(wanted, content)),
         left,
         said,
         became,
@@ -112,6 +119,12 @@ def test_nearly_every_file_has_an_output_by_default(by_default: Recorded) -> Non
 
 def test_nearly_every_file_has_an_output_by_research(by_research: Recorded) -> None:
     assert len(by_research.output_of) > 2000
+
+
+def test_nearly_every_identifier_is_found_where_it_came_from(looked: list[Looked]) -> None:
+    wanted, found = sum(one.wanted for one in looked), sum(one.found for one in looked)
+    assert wanted > 15_000
+    assert found > 0.99 * wanted
 
 
 @pytest.mark.parametrize("profile", PROFILES)

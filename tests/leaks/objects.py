@@ -115,7 +115,7 @@ def crowds(plants: Iterable[Plant]) -> list[list[Plant]]:
     """The plants of images that can share objects, as few objects as it takes: no tag twice in one."""
     found: list[tuple[set[int], list[Plant]]] = []
     for plant in plants:
-        if plant.alone or plant.base != "image":
+        if plant.alone or plant.refused or plant.base != "image":
             continue
         tags = {element.tag for element in (*plant.elements, *plant.meta, *plant.behind)} | (
             {0} if plant.preamble else set()

@@ -13,13 +13,14 @@ MODEL, SEQUENCE_NAME, FILTER, SOFTWARE, ICC_PROFILE = (
     0x00181020,
     0x00282000,
 )
+LAST_OF_28 = 0x00283003  # LUT Explanation
 PLACE = "the patient's own identifier in an attribute that is kept"
 FOUND = dict.fromkeys(ALL, "leak")
 
 
 def _own(name: str, value: str, source: Element, copy: Element, check: str = "text", *more: Element) -> Plant:
     """`source` says what identifies the patient, `copy` repeats it where nobody looks."""
-    return Plant(name, PLACE, (value,), (*more, source, copy), check=check, alone=True, refused=FOUND)
+    return Plant(name, PLACE, (value,), (*more, source, copy), check=check, refused=FOUND)
 
 
 def _name(name: str, copy: Element, source: Element | None = None, *more: Element) -> Plant:
@@ -63,6 +64,22 @@ PLANTS = (
         identifier("own-id"),
         text(0x00100020, "LO", identifier("own-id")),
         text(SEQUENCE_NAME, "SH", identifier("own-id")),
+    ),
+    _own(
+        "own-id-before-a-tag-like-a-digit",
+        "MRN73451296",
+        text(0x00100020, "LO", "MRN73451296"),
+        text(LAST_OF_28, "LO", "of MRN73451296"),
+        "text",
+        text(0x00380102, "LO", "ACME"),
+    ),
+    _own(
+        "own-name-before-a-tag-like-a-letter",
+        surname("before-letter"),
+        text(0x00100010, "PN", surname("before-letter") + "^Ada"),
+        text(LAST_OF_28, "LO", "by: " + surname("before-letter")),
+        "text",
+        Element(0x00540081, "US", b"\1\0"),
     ),
     _own(
         "own-id-in-number",

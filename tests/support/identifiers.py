@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 import zlib
@@ -24,8 +25,17 @@ IDS = frozenset(
 )  # fmt: skip
 _ID_TAGS = frozenset(tag for tag in map(tag_for_keyword, IDS) if tag is not None)
 _TELLING = frozenset({"PN", "DA", "DT", "UI", "SQ"})
+CODECS = (
+    "utf-8",
+    "latin-1",
+    "iso2022_jp",
+    "euc_kr",
+    "gb18030",
+    *(f"iso8859_{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9)),
+)
 _WORDS = re.compile(r"[\^=\\ ,]+")
-_TOKENS = re.compile(rb"[0-9a-z]{4,}")
+# Not inside a longer word; a letter or digit beside a NUL is half of a tag or a length, not part of a word.
+_BEFORE, _AFTER = rb"(?<!(?<!\0)[0-9a-z])", rb"(?![0-9a-z](?!\0))"
 _UIDS = re.compile(rb"(?<![0-9.])[0-2](?:\.[0-9]+){3,}(?![0-9.])")
 SHORTEST_UID = 10  # characters: version numbers have dots too
 
@@ -109,33 +119,23 @@ def outside_pixels(path: Path, dataset: Dataset) -> bytes:
 def hits(wanted: dict[str, str], content: bytes) -> dict[str, str]:
     """Which of the identifiers stand in the bytes as words of their own, whatever the case, in any of the usual encodings."""
     folded = content.lower()
-    tokens = set(_TOKENS.findall(folded))
-    return {word: name for word, name in wanted.items() if _stands(word, folded, tokens)}
+    return {
+        word: name for word, name in wanted.items() if any(_stands(raw, folded) for raw in _encoded(word))
+    }
 
 
-def _stands(word: str, folded: bytes, tokens: set[bytes]) -> bool:
-    if word.isascii():
-        raw = word.encode("ascii")
-        if _TOKENS.fullmatch(raw):
-            return raw in tokens
-        return re.search(rb"(?<![0-9a-z])" + re.escape(raw) + rb"(?![0-9a-z])", folded) is not None
-    for codec in (
-        "utf-8",
-        "latin-1",
-        "iso2022_jp",
-        "euc_kr",
-        "gb18030",
-        "iso8859_5",
-        "iso8859_7",
-        "iso8859_8",
-        "iso8859_6",
-    ):
-        try:
-            if word.encode(codec).lower() in folded:
-                return True
-        except UnicodeEncodeError:
-            continue
-    return False
+def _stands(raw: bytes, folded: bytes) -> bool:
+    """A day may have a time behind it."""
+    after = b"" if len(raw) == 8 and raw.isdigit() else _AFTER
+    return raw in folded and re.search(_BEFORE + re.escape(raw) + after, folded) is not None
+
+
+def _encoded(word: str) -> set[bytes]:
+    found = set()
+    for codec in ("ascii",) if word.isascii() else CODECS:
+        with contextlib.suppress(UnicodeEncodeError):
+            found.add(word.encode(codec).lower())
+    return found
 
 
 def uid_tokens(content: bytes) -> set[str]:
