@@ -64,7 +64,7 @@ def test_real_objects_of_every_kind_arrive_or_are_quarantined_with_a_reason(
         studies = [str(study["study_instance_uid"]) for study in reader.studies()]
     arrived = [data for study in studies for data in travel.read_back(house, study)]
     assert len(arrived) + len(reasons) == acknowledged
-    assert len(arrived) > 0.9 * acknowledged
+    assert len(arrived) > acknowledged // 2  # what may have text burned in is quarantined
     for data in arrived:
         ds = pydicom.dcmread(BytesIO(data))
         assert ds.PatientIdentityRemoved == "YES" and len(ds.PatientID) == 32
