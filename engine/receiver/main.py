@@ -10,7 +10,8 @@ import time
 from engine import log
 from engine.config.gateway import GatewayConfig
 from engine.process import die_with_parent
-from engine.receiver.server import listen, serve_process
+from engine.receiver.listening import Shares, listen
+from engine.receiver.server import serve_process
 from engine.spool import associations
 from engine.spool.layout import Spool
 
@@ -23,7 +24,7 @@ def run(config: GatewayConfig) -> int:
     """Receives until SIGTERM, drains, and returns the exit code. TransportError if the port cannot be had."""
     with listen(config.receiver.host, config.receiver.port) as listener:
         if config.receiver.processes == 1:
-            return serve_process(config, listener, 0)
+            return serve_process(config, listener)
         return _Family(config, listener).run()
 
 
@@ -34,6 +35,7 @@ class _Family:
         self._config = config
         self._listener = listener
         self._spool = Spool.open(config.spool.path)
+        self._shares = Shares(config.receiver.processes)
         self._children: dict[int, int] = {}
         self._deaths: list[float] = []
         self._code = 0
@@ -63,7 +65,7 @@ class _Family:
         try:
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
-            code = serve_process(self._config, self._listener, process)
+            code = serve_process(self._config, self._listener, process, self._shares)
         except BaseException as error:  # noqa: BLE001 - the parent's frames below must not run in the child
             _LOG.failure("receiver-process-failed", error, process=process)
         finally:
@@ -71,6 +73,7 @@ class _Family:
 
     def _stop(self) -> None:
         self._stopping = True
+        self._listener.close()  # the last copy decides whether the port is closed
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
 
@@ -96,6 +99,7 @@ class _Family:
 
     def _let_go(self, process: int) -> None:
         """The dead process's associations are aborted, and what it had not acknowledged is removed."""
+        self._shares.set(process, 0)
         prefix = f"{process:02x}"
         open_now, _ = associations.scan(self._spool)
         for identifier in open_now:

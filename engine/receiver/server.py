@@ -14,11 +14,11 @@ import uvloop
 
 from engine import log
 from engine.config.gateway import GatewayConfig
-from engine.errors import TransportError
 from engine.metrics.meter import Meter
 from engine.receiver.admission import Gate
 from engine.receiver.association import Association
 from engine.receiver.limits import Limits
+from engine.receiver.listening import Acceptor, Shares
 from engine.receiver.services import Counters, Services
 from engine.spool.budget import Budget
 from engine.spool.hints import HintOutbox
@@ -26,39 +26,8 @@ from engine.spool.intake import Group, Intake
 from engine.spool.layout import Spool
 from engine.spool.nursery import Nursery
 
-BACKLOG = 1024
 BROKEN = 3
 _LOG = log.get("receiver")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The listening socket, to be shared by all receiver processes: the one that is free takes the next
-    caller, and none that was let in by the kernel is lost when one dies, as it would be with a socket for
-    each (SO_REUSEPORT). TransportError if it cannot be had."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(host, port, error) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> TransportError:
-    return TransportError(
-        "cannot-listen",
-        f"cannot listen on {host}:{port}: {error.strerror or error}",
-        hint="stop what uses the port (ss -ltnp shows it), or change receiver.host or receiver.port",
-    )
 
 
 def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001
@@ -73,8 +42,15 @@ def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
 class Server:
     """Accepts associations on `listener` until `stop`; `serve` returns when the last one is over."""
 
-    def __init__(self, config: GatewayConfig, process: int = 0, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        process: int = 0,
+        limits: Limits | None = None,
+        shares: Shares | None = None,
+    ) -> None:
         self._config = config
+        self._shares = shares or Shares(process + 1)
         self._limits = limits or Limits()
         self._process = process
         self._stopping: asyncio.Event | None = None
@@ -85,14 +61,21 @@ class Server:
         loop.set_exception_handler(_log_exception)
         stopping = self._stopping = asyncio.Event()
         services = self._services(loop)
-        server = await loop.create_server(lambda: Association(services), sock=listener)
+        acceptor = Acceptor(
+            listener,
+            lambda: Association(services),
+            self._shares,
+            self._process,
+            lambda: len(services.connections),
+        )
         _LOG.info("listening", port=listener.getsockname()[1], process=self._process)
         try:
             while not stopping.is_set() and not services.intake.broken:
                 await self._pause(stopping)
                 self._look(services, time.monotonic())
+                acceptor.tell()
             services.draining = True
-            server.close()
+            acceptor.close()
             await self._drain(services)
         finally:
             services.intake.close()
@@ -160,14 +143,13 @@ def _allow_descriptors(wanted: int) -> None:
 
 
 def serve_process(
-    config: GatewayConfig, listener: socket.socket, process: int, limits: Limits | None = None
+    config: GatewayConfig, listener: socket.socket, process: int = 0, shares: Shares | None = None
 ) -> int:
     """Runs one receiver process until SIGTERM or SIGINT; its exit code."""
-
-    _allow_descriptors((limits or Limits()).connections + 256)
+    _allow_descriptors(Limits().connections + 256)
 
     async def main() -> int:
-        server = Server(config, process, limits)
+        server = Server(config, process, shares=shares)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)

@@ -218,7 +218,7 @@ def test_real_files_of_every_kind_arrive_as_they_are(receiver: Running, corpus: 
     assert {body(path) for path in receiver.received()} == {
         path.read_bytes()[read_source(path).offset :] for path in sent
     }
-    assert len(sent) > len(files) * 0.8
+    assert len(sent) > 80
 
 
 def can_be_sent(path: Path) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import TransportError
-from engine.receiver.server import listen
+from engine.receiver.listening import listen
 from engine.spool import associations
 from engine.spool.layout import Spool
 from tests.support.receiver import HOST, Peer, data_pdus, data_set, store_request, wait
@@ -98,18 +98,29 @@ def two(tmp_path: Path) -> Iterator[Role]:
 
 
 def test_several_processes_serve_one_port(two: Role) -> None:
-    served = set()
-    for _ in range(200):
-        with Peer(two.port) as peer:
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(two.port)) for _ in range(6)]
+        for number, peer in enumerate(peers):
             peer.associate()
-            assert peer.store("1.2.3") == 0
+            assert peer.store(f"1.2.{number}") == 0
+        served = [path.name[:2] for path in two.spool.received.iterdir()]
+        assert sorted(served) == ["00"] * 3 + ["01"] * 3  # each takes its share
+        for peer in peers:
             peer.release()
-        served = {path.name[:2] for path in two.spool.received.iterdir()}
-        if len(served) == 2:
-            break
-    assert served <= {"00", "01"}
-    assert "00" in served or "01" in served
     wait(lambda: associations.scan(two.spool) == (set(), set()))
+
+
+def test_a_process_that_hangs_does_not_hold_callers_back(two: Role) -> None:
+    one, _ = two.children()
+    os.kill(one, signal.SIGSTOP)
+    try:
+        with contextlib.ExitStack() as stack:
+            for number in range(4):
+                peer = stack.enter_context(Peer(two.port))
+                peer.associate()
+                assert peer.store(f"1.2.{number}") == 0
+    finally:
+        os.kill(one, signal.SIGCONT)
 
 
 def test_a_process_that_is_killed_is_replaced_and_leaves_nothing(two: Role) -> None:

@@ -36,7 +36,8 @@ from engine.config.gateway import (
     UploaderConfig,
 )
 from engine.receiver.limits import Limits
-from engine.receiver.server import Server, listen
+from engine.receiver.listening import listen
+from engine.receiver.server import Server
 from engine.spool.layout import Spool
 
 HOST = "127.0.0.1"
