@@ -8,9 +8,8 @@ from pathlib import Path
 from engine.errors import ConfigError
 
 
-def check_folders(source: Path, out: Path) -> None:
-    """ConfigError, naming the folder and the way out, unless `source` can be walked and neither lies in the
-    other."""
+def check_source(source: Path) -> None:
+    """ConfigError, naming the folder and the way out, unless `source` can be walked."""
     try:
         with os.scandir(source):
             pass
@@ -31,6 +30,12 @@ def check_folders(source: Path, out: Path) -> None:
             f"the input folder {source} cannot be read: {reason}",
             hint="give yourself the right to read it",
         ) from error
+
+
+def check_folders(source: Path, out: Path) -> None:
+    """ConfigError, naming the folder and the way out, unless `source` can be walked and neither lies in the
+    other."""
+    check_source(source)
     whole, into = Path(os.path.realpath(source)), Path(os.path.realpath(out))
     if whole == into:
         raise ConfigError(

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from engine.batch import Progress, Report
 
 INTERRUPTED = 130
+STUDIES_SHOWN = 3
 
 
 @click.command("batch")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--profile", default="default", show_default=True, metavar="P", help="A profile's name or file."
 )
@@ -39,14 +40,32 @@ INTERRUPTED = 130
     help="A later object with the same SOP Instance UID and other contents: refuse it, or keep it under a "
     "numbered name.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Write nothing; show studies before and after, with identities."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Studies that a dry run shows in full.  [default: 3]",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write what a dry run shows into an HTML page instead.",
+)
 @json_option
 def command(
     source: Path,
-    out: Path,
+    out: Path | None,
     profile: str,
     secret_file: Path | None,
     workers: int | None,
     same_uid: str,
+    dry_run: bool,
+    limit: int | None,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Pseudonymize all objects under the folder IN into the folder OUT.
@@ -55,8 +74,17 @@ def command(
     OUT/quarantine.json, which names input files: it is for you alone. Originals are only read. After an
     interruption run the same command again: it goes on where it stopped.
 
+    With --dry-run nothing is written and OUT is not needed: every object is planned, and the first studies are shown
+    before and after, on the screen, as a page (--html) or as JSON. That shows identities.
+
     Exit codes: 0 done, 1 some were refused or it had to stop, 2 nothing could be done, 130 interrupted.
     """
+    if not dry_run and (limit is not None or html is not None):
+        raise click.UsageError("--limit and --html belong to --dry-run")
+    if dry_run:
+        return _rehearse(source, profile, secret_file, limit or STUDIES_SHOWN, html, as_json=as_json)
+    if out is None:
+        raise click.UsageError("Missing argument 'OUT'.")
     secret = load_secret(secret_file)
     from engine.batch import Request, run
     from engine.profile import compiled
@@ -80,6 +108,50 @@ def command(
     if report.advice:
         click.echo(f"penstock: {visible(report.advice)}", err=True)
     return INTERRUPTED if report.stopped == "interrupted" else report.exit_code
+
+
+def _rehearse(
+    source: Path, profile: str, secret_file: Path | None, limit: int, html: Path | None, *, as_json: bool
+) -> int:
+    secret = load_secret(secret_file)
+    from engine.batch.dryrun import rehearse
+    from engine.cli import preview_page, preview_view
+    from engine.profile import compiled
+
+    if html is not None and Path(os.path.realpath(source)) in Path(os.path.realpath(html)).parents:
+        raise ConfigError(
+            "page-in-input",
+            f"the page {html} would lie in the input folder",
+            hint="name a file elsewhere: a later run would take it for an input",
+        )
+    with _counter() as watch:
+        preview = rehearse(source, compiled(profile), secret, limit, watch)
+    if preview.files == 0:
+        raise ConfigError("input-empty", f"the input folder {source} holds no files", hint="name another one")
+    if html is not None:
+        preview_page.write(preview, html)
+    if as_json:
+        print_json(preview_view.as_document(preview))
+    elif html is not None:
+        click.echo(f"{preview_view.summary(preview)}\nshown in {visible(str(html))}\n{preview_view.WARNING}")
+    else:
+        preview_view.show(preview)
+    return 1 if preview.tally.quarantined else 0
+
+
+@contextlib.contextmanager
+def _counter() -> Iterator[Callable[[int], None] | None]:
+    """The number of files so far, on standard error if that is a terminal; else nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    def watch(files: int) -> None:
+        if files % 100 == 0:
+            click.echo(f"\r{files:,} files", err=True, nl=False)
+
+    yield watch
+    click.echo("\r\033[K", err=True, nl=False)
 
 
 @contextlib.contextmanager
