@@ -20,6 +20,7 @@ def opening(config: GatewayConfig, warnings: dict[str, str], metrics_port: int) 
         f"  receives   as {receiver.ae_title} on {receiver.host} port {port}, from {peers}",
         f"  keeps      up to {config.spool.max_bytes / 1e9:,.1f} GB in {config.spool.path}",
         f"  rewrites   by the profile {config.profile.name}, with {config.pool.workers} workers",
+        *(f"             by {route.profile} what {', '.join(route.titles)} sends" for route in config.routes),
         f"  uploads to {uploader.url}",
     ]
     if metrics_port:

@@ -18,6 +18,7 @@ from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool.passfile import Study
+from engine.supervisor.summary import opening
 
 BASE = """
 [spool]
@@ -154,3 +155,8 @@ def test_no_output_has_the_ae_title_of_its_caller(tmp_path: Path) -> None:
         plan = pseudonymizer.plan(file.fileno(), size, bytes(32))
     assert b"RESEARCH_PACS" not in plan.head + plan.tail
     assert "SourceApplicationEntityTitle" not in pydicom.dcmread(BytesIO(plan.head)).file_meta
+
+
+def test_a_starting_gateway_tells_its_routes(tmp_path: Path) -> None:
+    told = opening(config(tmp_path, '[[route]]\ncalling_ae_title = "PACS"\nprofile = "research"'), {}, 0)
+    assert "by the profile default" in told and "by research what PACS sends" in told
