@@ -55,7 +55,7 @@ def _title(name: str, peers: dict[str, str]) -> str:
 def _text(piece: Slice, objects: int, peers: list[str]) -> str:
     text = (
         f"{objects} copies of {piece.name} ({piece.size:,} bytes, {piece.elements} elements), page cache warm, each subject in a "
-        "process of its own on one core, all subjects in turn, round by round."
+        "process of its own on one core, all subjects in turn, round by round; outputs are removed, untimed, after every 100."
     )
     if peers:
         return f"{text} Peers run inside one process over {min(PEER_FILES, objects)} of the files."
