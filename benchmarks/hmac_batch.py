@@ -13,9 +13,9 @@ from pathlib import Path
 
 import orjson
 from blake3 import blake3
-from engine._native import digest
 
 from benchmarks.result import Result, Row, Target, ratio
+from engine._native import digest
 
 Hash = Callable[[bytes, list[bytes]], list[bytes]]
 
