@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -53,12 +54,28 @@ def main(names: tuple[str, ...], rounds: int, quick: bool, work: Path | None, ou
             results.append(
                 run(place, 1 if quick else rounds, max(1, objects // 10) if quick else objects).describe()
             )
-        told = {"environment": environment.describe(place), "quick": quick, "benchmarks": results}
+        told: dict[str, Any] = {
+            "environment": environment.describe(place),
+            "quick": quick,
+            "benchmarks": results,
+        }
     if output is None:
         click.echo(render.page(told))
         return
-    _write(output, told)
+    _write(output, _with_others(output, told))
     click.echo(f"written: {output}/benchmarks.json, .md, .svg", err=True)
+
+
+def _with_others(output: Path, told: dict[str, Any]) -> dict[str, Any]:
+    """What was measured now, and what an earlier run on the same machine left there of the other benchmarks."""
+    path = output / "benchmarks.json"
+    if not path.exists():
+        return told
+    earlier = orjson.loads(path.read_bytes())
+    if earlier["environment"] != told["environment"] or earlier["quick"] != told["quick"]:
+        return told
+    found = {entry["name"]: entry for entry in [*earlier["benchmarks"], *told["benchmarks"]]}
+    return told | {"benchmarks": [found[name] for name in BENCHMARKS if name in found]}
 
 
 def _write(output: Path, told: dict[str, object]) -> None:

@@ -33,7 +33,7 @@ def run(work: Path, rounds: int, objects: int) -> Result:
     for _ in range(rounds):
         for name in rates:
             told = _measure(name, source, work / "out", objects)
-            rates[name].append(told["objects"] / told["seconds"])
+            rates[name].append(told["objects"] / told["cpu_seconds"])
             memory[name] = max(memory.get(name, 0.0), told["peak_rss"])
     rows = {
         name: Row(_title(name, peers), "files/s", tuple(values), f"peak RSS {memory[name] / 1e6:.0f} MB")
@@ -54,8 +54,9 @@ def _title(name: str, peers: dict[str, str]) -> str:
 
 def _text(piece: Slice, objects: int, peers: list[str]) -> str:
     text = (
-        f"{objects} copies of {piece.name} ({piece.size:,} bytes, {piece.elements} elements), page cache warm, each subject in a "
-        "process of its own on one core, all subjects in turn, round by round; outputs are removed, untimed, after every 100."
+        f"{objects} copies of {piece.name} ({piece.size:,} bytes, {piece.elements} elements), page cache warm, each "
+        "subject in a process of its own on one core, all in turn, round by round; outputs are removed, untimed, after "
+        "every 100. Rates count processor time (user and system), which is all of the time on a machine that is idle."
     )
     if peers:
         return f"{text} Peers run inside one process over {min(PEER_FILES, objects)} of the files."

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pydicom
 import pytest
 
@@ -101,3 +102,16 @@ def test_the_command_runs(tmp_path: Path) -> None:
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert "One head" in (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_a_later_run_of_one_benchmark_keeps_the_others_of_this_machine(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--output", str(tmp_path)]
+    for name in ("head", "hmac"):
+        subprocess.run([*command, name], cwd=ROOT, capture_output=True, check=True)
+    told = orjson.loads((tmp_path / "benchmarks.json").read_bytes())
+    assert [entry["name"] for entry in told["benchmarks"]] == ["head", "hmac"]
+    told["environment"]["kernel"] = "another"
+    (tmp_path / "benchmarks.json").write_bytes(orjson.dumps(told))
+    subprocess.run([*command, "hmac"], cwd=ROOT, capture_output=True, check=True)
+    told = orjson.loads((tmp_path / "benchmarks.json").read_bytes())
+    assert [entry["name"] for entry in told["benchmarks"]] == ["hmac"]
