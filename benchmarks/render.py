@@ -23,11 +23,11 @@ def page(told: Json) -> str:
         "",
         "## Targets",
         "",
-        "| what | wanted | seen | |",
-        "| --- | --- | --- | --- |",
+        "| benchmark | what | wanted | seen | |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for benchmark in told["benchmarks"]:
-        lines += [_target(target) for target in benchmark["targets"]]
+        lines += [_target(benchmark["name"], target) for target in benchmark["targets"]]
     for benchmark in told["benchmarks"]:
         lines += ["", f"## {benchmark['title']}", "", benchmark["text"], ""]
         if benchmark["name"] == "rewrite":
@@ -53,10 +53,12 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _target(target: Json) -> str:
+def _target(name: str, target: Json) -> str:
     verdict = "met" if target["met"] else "**missed**"
     wanted = f"{target['bound']} {_number(target['wanted'])} {target['unit']}"
-    return f"| {target['what']} | {wanted} | {_number(target['seen'])} {target['unit']} | {verdict} |"
+    return (
+        f"| {name} | {target['what']} | {wanted} | {_number(target['seen'])} {target['unit']} | {verdict} |"
+    )
 
 
 def _row(row: Json) -> str:
