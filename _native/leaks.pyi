@@ -14,5 +14,5 @@ def search(
 
     Values may be multi-valued (backslashes); of `names` each component and word counts. Shorter than 4 bytes is not looked for.
     ASCII letters match in either case. Digits inside a longer number, letters inside a longer word and a UID inside a longer one
-    are no hits.
+    are no hits; a byte beside a control character is no neighbour, but part of the header of an element.
     """

@@ -30,6 +30,12 @@ cdef inline bint is_digit(uint8_t c) noexcept nogil:
     return c'0' <= c <= c'9'
 
 
+cdef inline bint is_of_a_header(uint8_t c) noexcept nogil:
+    """Whether a byte stands in tags and lengths and in no text: what it stands beside is half of a tag or of a length, though it
+    may look like a digit or a letter (group 0032 begins with a 2, group 0054 with a T)."""
+    return c < 0x20 and c != c'\t' and c != c'\n' and c != c'\r'
+
+
 cdef inline bint is_letter(uint8_t c) noexcept nogil:
     return c'a' <= (c | 0x20) <= c'z'
 
@@ -160,7 +166,11 @@ cdef class LeakScan:
             if folded(p[i]) != folded(text[at + i]):
                 return False
         before = text[at - 1] if at else 0
+        if at > 1 and is_of_a_header(text[at - 2]):
+            before = 0
         after = text[end] if end < n else 0
+        if end + 1 < n and is_of_a_header(text[end + 1]):
+            after = 0
         if is_digit(p[0]) and (is_digit(before) or (pattern.is_uid and before == c'.')):
             return False
         if is_letter(p[0]) and is_letter(before):

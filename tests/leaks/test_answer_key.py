@@ -67,18 +67,8 @@ def test_an_object_without_the_plant_passes_the_check(plant: Plant) -> None:
         assert not plant.survives_in(content(carrier([nothing], encoding)))
 
 
-# Not yet found by the leak scan: what follows a value looks like a part of it.
-OPEN = {"own-id-before-a-tag-like-a-digit", "own-name-before-a-tag-like-a-letter"}
-
-
 @by_profile
-@pytest.mark.parametrize(
-    "plant",
-    [
-        pytest.param(p, id=p.id, marks=[pytest.mark.xfail(strict=True)] if p.id in OPEN else [])
-        for p in PLANTS
-    ],
-)
+@by_id
 def test_a_plant_does_not_survive(plant: Plant, profile: str) -> None:
     kept = profile == "research" and bool(plant.research)
     for encoding in plant.syntaxes:

@@ -9,7 +9,7 @@ import pytest
 
 from engine._native.leaks import search
 from engine._native.rewriter import Rewriter
-from tests.support.datasets import EXPLICIT, Element, encode, exact
+from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, Element, Syntax, encode, exact
 from tests.support.outcomes import refused
 from tests.support.rewriting import PASS_KEY, keep_all, no_encode, program, rewrite, rewrite_with
 
@@ -51,6 +51,32 @@ def test_another_word_is_no_hit(text: bytes) -> None:
 )
 def test_a_number_is_no_hit_inside_a_longer_number(text: bytes, found: bool) -> None:
     assert bool(at(text, b"12345")) == found
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG], ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize(
+    "group", [0x0030, 0x0032, 0x0038, 0x0042, 0x0054, 0x0070, 0x0074, 0x3002, 0x300C, 0x5400]
+)
+def test_the_tag_behind_a_value_is_no_part_of_it(group: int, syntax: Syntax) -> None:
+    """The low byte of many groups is that of a digit or a letter."""
+    behind = Element(group << 16 | 0x0010, "LO", b"ACME")
+    for value in (b"SMITH01", b"SMITHS", b"1234567", b"MRN1234567"):
+        text = encode([Element(0x00280A04, "LO", b"x" * (len(value) % 2) + b"= " + value), behind], syntax)
+        assert at(text, value) == [(text.index(value), len(value))]
+        assert at(text, value, kind="names") == [(text.index(value), len(value))]
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG], ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize("length", [0x30, 0x42, 0x64])
+def test_the_length_before_a_value_is_no_part_of_it(length: int, syntax: Syntax) -> None:
+    for value in (b"SMITH01", b"12345678"):
+        text = encode([Element(0x00280A04, "LO", value.ljust(length))], syntax)
+        assert at(text, value) == [(text.index(value), len(value))]
+
+
+@pytest.mark.parametrize("text", [b"1SMITHS\r\n", b"x\nSMITHSON\tx", b"SMITHSX\n", b"\rXSMITHS"])
+def test_lines_and_columns_are_text(text: bytes) -> None:
+    assert bool(at(text, b"SMITHS")) is (b"1SMITHS" in text)
 
 
 def test_every_place_is_told_in_the_order_of_the_text() -> None:
