@@ -15,7 +15,7 @@ from benchmarks.result import Result, Row, Target, ratio
 
 OURS = {
     "copy-aligned": "`copy_file_range` of the whole file",
-    "copy-unaligned": "a head of another length, then `copy_file_range`",
+    "copy-unaligned": "another head, then `copy_file_range`",
     "penstock": "Penstock, `default` profile",
 }
 PEERS = ("dcmanon", "dicom-anonymizer", "dicognito")
