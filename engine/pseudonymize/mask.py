@@ -39,13 +39,13 @@ def _bounded(region: Region, rows: int, columns: int) -> Region:
 
 
 def masked_spans(
-    values: Survey, syntax: int, mask: Mask, at: int, header: int, length: int
+    values: Survey, syntax: int, mask: Mask, at: int, header: bytes, length: int
 ) -> tuple[Span, ...]:
-    """Spans (offset, length in bytes) of a body at `at`, whose element header has `header` bytes and whose value has `length`,
+    """Spans (offset, length in bytes) of a body at `at`, whose element begins with `header` and whose value has `length` bytes,
     with the masked pixels of every frame as (ZEROS, length).
 
-    Raises Refusal `mask-impossible` where the pixels are not laid out in whole bytes a sample, or the frames and the length
-    disagree.
+    Raises Refusal `mask-impossible` where the pixels are not laid out in whole bytes a sample, the frames and the length
+    disagree, or the rule's regions lie beside the frame; `ultrasound-regions` where they are all of it.
     """
     shape = {
         tag: number(values.raw(tag), syntax) for tag in (ROWS, COLUMNS, SAMPLES, ALLOCATED, PLANAR, FRAMES)
@@ -61,27 +61,37 @@ def masked_spans(
             "mask-impossible", "the pixels are not laid out so that a region can be blanked", tag=0x7FE00010
         )
     chosen = blanked(mask, rows, columns).ravel()
+    if not chosen.any():
+        raise Refusal(
+            "mask-impossible" if mask.inside else "ultrasound-regions",
+            "the regions leave no pixel to be blanked, so they do not tell where the text stands",
+            tag=0x7FE00010,
+        )
     planes = samples if samples > 1 and shape[PLANAR] == 1 else 1
     step = width * (samples if planes == 1 else 1)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], chosen, [False])).astype(np.int8)))
     if edges.size // 2 * planes * frames > MOST_SPANS:
         raise Refusal("mask-impossible", "the mask falls into too many pieces", tag=0x7FE00010)
-    spans: list[Span] = [(at, header)]
-    plane = rows * columns * step
-    for number_of_plane in range(planes * frames):
-        base, done = at + header + number_of_plane * plane, 0
-        for begin, end in edges.reshape(-1, 2).tolist():
-            _extend(spans, base + done, begin * step - done)
-            spans.append((ZEROS, (end - begin) * step))
-            done = end * step
-        _extend(spans, base + done, plane - done)
-    _extend(spans, at + header + frames * frame, length - frames * frame)
+    # Words of two pixels: the second byte is the first pixel (PS3.5 8.1.1), so a word goes as a whole.
+    words = bool(syntax & 2) and width == 1 and header[4:6] == b"OW"
+    first, done = at + len(header), 0
+    spans: list[Span] = [(at, len(header))]
+    for plane in range(0, frames * frame, rows * columns * step):
+        for left, right in edges.reshape(-1, 2).tolist():
+            begin, end = plane + left * step, plane + right * step
+            if words:
+                begin, end = max(begin & ~1, done), min(end + (end & 1), length)
+            _extend(spans, first + done, begin - done)
+            if end > begin:
+                spans.append((ZEROS, end - begin))
+            done = max(done, end)
+    _extend(spans, first + done, length - done)
     return tuple(spans)
 
 
 def _extend(spans: list[Span], offset: int, length: int) -> None:
     """Adds a span of the source, joined to the last one where it follows it."""
-    if not length:
+    if length <= 0:
         return
     last, size = spans[-1]
     if last >= 0 and last + size == offset:

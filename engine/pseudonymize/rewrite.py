@@ -91,7 +91,7 @@ class Pseudonymizer:
             if found.body_tag is not None:
                 end, tail = work.after_body(found)
                 header = os.pread(fd, found.body_header, found.body_offset)
-                spans = self._spans(source, found, end, mask)
+                spans = self._spans(source, found, end, header, mask)
         self._window.settle(found.end)
         return ObjectPlan(
             head=head,
@@ -117,8 +117,10 @@ class Pseudonymizer:
             found = self._rewriters[program] = Rewriter(program, self._identities.encode)
         return found
 
-    def _spans(self, source: Source, found: Plan, end: int, mask: Mask | None) -> tuple[tuple[int, int], ...]:
-        """What is kept of the body, which ends at the offset `end`."""
+    def _spans(
+        self, source: Source, found: Plan, end: int, header: bytes, mask: Mask | None
+    ) -> tuple[tuple[int, int], ...]:
+        """What is kept of the body, which begins with `header` and ends at the offset `end`."""
         if mask is not None:
             if found.body_length is None:
                 raise Refusal("mask-compressed", "the pixels are not native", tag=found.body_tag)
@@ -127,7 +129,7 @@ class Pseudonymizer:
                 source.meta.syntax,
                 mask,
                 found.body_offset,
-                found.body_header,
+                header,
                 found.body_length,
             )
         if found.body_length is None and self._pixels.policy != "keep":

@@ -18,7 +18,8 @@ from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, Element, Syntax, enc
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.integer]]
 ROWS, COLUMNS = 6, 5
-AT, HEADER = 1000, 12
+AT = 1000
+HEADER = b"\xe0\x7f\x10\0OB\0\0????"  # the length is not looked at
 INSIDE = Mask(((1, 2, 3, 2),), inside=True)
 LAYOUTS = ("by pixel", "by plane")
 
@@ -45,13 +46,14 @@ def values(syntax: Syntax = EXPLICIT, changed: Mapping[str, object] | None = Non
     return survey(data, len(data), 0, syntax.bits, FACTS)
 
 
-def applied(spans: tuple[tuple[int, int], ...], pixels: bytes) -> bytes:
+def applied(spans: tuple[tuple[int, int], ...], pixels: bytes, header: bytes = HEADER) -> bytes:
     """The pixels that the spans give of a body at AT."""
-    source = bytes(AT + HEADER) + pixels
+    source = bytes(AT) + header + pixels
     out = b"".join(
         bytes(length) if offset == ZEROS else source[offset : offset + length] for offset, length in spans
     )
-    return out[HEADER:]
+    assert out.startswith(header)
+    return out[len(header) :]
 
 
 def expected(pixels: Pixels, mask: Mask) -> Pixels:
@@ -106,12 +108,12 @@ def test_exactly_the_masked_pixels_are_zeros(
 
 def test_the_header_of_the_element_is_kept_and_first() -> None:
     spans = masked_spans(values(), 1, Mask(((0, 0, 0, 0),), inside=True), AT, HEADER, ROWS * COLUMNS)
-    assert spans == ((AT, HEADER), (ZEROS, ROWS * COLUMNS))
+    assert spans == ((AT, 12), (ZEROS, ROWS * COLUMNS))
 
 
 def test_what_is_kept_before_a_region_is_one_span_with_the_header() -> None:
     spans = masked_spans(values(), 1, INSIDE, AT, HEADER, ROWS * COLUMNS)
-    assert spans[0] == (AT, HEADER + 2 * COLUMNS + 1)
+    assert spans[0] == (AT, 12 + 2 * COLUMNS + 1)
     assert [length for offset, length in spans if offset == ZEROS] == [3, 3]
 
 
@@ -174,8 +176,45 @@ def test_regions_end_at_the_edge(region: Region, count: int) -> None:
     assert int(blanked(Mask((region,), inside=False), ROWS, COLUMNS).sum()) == ROWS * COLUMNS - count
 
 
-@pytest.mark.xfail(strict=True)
-@pytest.mark.parametrize("mask", [Mask(((9, 9, 3, 3),), inside=True), Mask(((0, 0, 5, 6),), inside=False)])
-def test_a_mask_that_blanks_nothing_is_not_called_one(mask: Mask) -> None:
-    with pytest.raises(Refusal):
+@pytest.mark.parametrize(
+    ("mask", "code"),
+    [
+        (Mask(((9, 9, 3, 3),), inside=True), "mask-impossible"),
+        (Mask(((0, 0, 5, 6),), inside=False), "ultrasound-regions"),
+    ],
+)
+def test_a_mask_that_blanks_nothing_is_not_called_one(mask: Mask, code: str) -> None:
+    with pytest.raises(Refusal) as refused:
         masked_spans(values(), 1, mask, AT, HEADER, ROWS * COLUMNS)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("frames", [1, 2, 4])  # 30 bytes a frame
+def test_where_words_hold_two_pixels_none_of_the_text_is_left(mask: Mask, frames: int) -> None:
+    """Big endian, OW, 8 bits: each masked pixel is blanked, and beside it at most the other one of its word."""
+    header = b"\x7f\xe0\0\x10OW\0\0????"
+    count = frames * ROWS * COLUMNS
+    pixels = (np.arange(count) % 250 + 1).astype("u1").reshape(frames, ROWS, COLUMNS, 1)
+    stored = pixels.tobytes()
+    body = bytes(stored[i ^ 1] for i in range(count))
+    spans = masked_spans(values(BIG, {"frames": frames}), BIG.bits, mask, AT, header, count)
+    assert sum(length for _, length in spans) == len(header) + count
+    out = applied(spans, body, header)
+    wanted = expected(pixels, mask).tobytes()
+    for i in range(count):
+        assert out[i ^ 1] == wanted[i] or (out[i ^ 1] == 0 and not wanted[i ^ 1])
+
+
+def test_a_body_of_odd_length_is_not_made_longer() -> None:
+    header = b"\x7f\xe0\0\x10OW\0\0????"
+    facts = survey_of_one_pixel()
+    spans = masked_spans(facts, BIG.bits, Mask(((0, 0, 0, 0),), inside=True), AT, header, 1)
+    assert spans == ((AT, 12), (ZEROS, 1))
+
+
+def survey_of_one_pixel() -> Survey:
+    one = struct.pack("<H", 1)
+    tags = {0x00280002: one, 0x00280010: one, 0x00280011: one, 0x00280100: struct.pack("<H", 8)}
+    data = encode([Element(tag, "US", value) for tag, value in tags.items()], BIG)
+    return survey(data, len(data), 0, BIG.bits, FACTS)
