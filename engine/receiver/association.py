@@ -55,7 +55,7 @@ class Association(asyncio.BufferedProtocol):
         services = self._services
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
         if services.draining or len(services.connections) >= services.limits.connections:
-            services.counters.ended("turned-away").add()
+            self._why = "turned-away"
             self._transport.abort()
             return
         peer = transport.get_extra_info("peername")
@@ -268,7 +268,11 @@ class Association(asyncio.BufferedProtocol):
         if accepted is not None and self._how and (operations is None or not operations.due):
             self._accepted = None
             mark = associations.released if self._how == "released" else associations.aborted
-            mark(services.spool, accepted.identifier)
+            try:
+                mark(services.spool, accepted.identifier)
+            except OSError as error:
+                # Its passes stay open until a restart says what became of it: late, but never split.
+                _LOG.failure("association-not-marked", error, association=accepted.identifier)
             services.hints.send((f"-{accepted.identifier}",))
             services.counters.open.add(-1)
             objects = operations.stored if operations is not None else 0
