@@ -253,6 +253,16 @@ def _stream(name: str, place: str, stream: bytes, base: str = "image") -> Plant:
     )
 
 
+def jp2_with(box: bytes) -> bytes:
+    """A JP2 file (ITU-T T.800 Annex I) with one more box before its codestream."""
+    start = _box(b"jP  ", b"\r\n\x87\n") + _box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    return start + box + _box(b"jp2c", j2k_with(b"Kakadu-2.2"))
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
 STREAMS = (
     _stream("jpeg-comment", "JPEG comment", jpeg_with(_segment(0xFFFE, surname("jpeg-comment").encode()))),
     _stream(
@@ -265,6 +275,17 @@ STREAMS = (
         "JPEG 2000 comment",
         j2k_with(b"taken of " + surname("j2k-comment").encode()),
         "image-j2k",
+    ),
+    _stream(
+        "jp2-xml",
+        "box of a JP2 file",
+        jp2_with(_box(b"xml ", surname("jp2-xml").encode())),
+        "image-j2k",
+    ),
+    _stream(
+        "fragment-of-text",
+        "fragment that is no stream",
+        b"taken of " + surname("fragment-of-text").encode(),
     ),
 )
 
