@@ -48,6 +48,11 @@ class Association(asyncio.BufferedProtocol):
         """An association, and not only a connection."""
         return self._accepted is not None
 
+    @property
+    def window(self) -> int:
+        """How many requests it may have outstanding."""
+        return 1 if self._accepted is None else self._accepted.window
+
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,7 +65,7 @@ class Association(asyncio.BufferedProtocol):
             return
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if peer else "0.0.0.0"  # noqa: S104 - it is gone already; no peer admits it
-        services.connections.add(self)
+        services.joined(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - ours is as good for any size
         return self._view
@@ -185,6 +190,7 @@ class Association(asyncio.BufferedProtocol):
             _LOG.warning("association-rejected", why=answer.name.lower(), address=self._address)
             return
         self._accepted = answer
+        services.joined(self)
         self._operations = Operations(
             services, answer.identifier, answer.calling, answer.agreed, self._send, self._answered
         )
@@ -278,7 +284,7 @@ class Association(asyncio.BufferedProtocol):
             objects = operations.stored if operations is not None else 0
             _LOG.info("association-ended", association=accepted.identifier, how=self._how, objects=objects)
         if self._accepted is None and self._transport is None:
-            services.connections.discard(self)
+            services.left(self)
 
 
 _DO: dict[Action, Callable[[Association], None]] = {

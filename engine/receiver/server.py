@@ -94,19 +94,19 @@ class Server:
         budget = Budget.attach(spool.run, name, config.spool.max_bytes)
 
         def tell(group: Group) -> None:
-            loop.call_soon_threadsafe(settle, group)
+            loop.call_soon_threadsafe(services.intake.settle, group)
 
-        def settle(group: Group) -> None:
-            services.intake.settle(group)
+        def after(group: Group) -> None:
             services.counters.commits.add()
             services.counters.commit_seconds.add(group.seconds)
             services.hints.send([incoming.identifier for incoming, error in group.results if error is None])
 
+        nursery = Nursery(spool.run, name)
         services = Services(
             config=config,
             limits=self._limits,
             spool=spool,
-            intake=Intake(spool, Nursery(spool.run, name), budget, config.spool.durability, tell),
+            intake=Intake(spool, nursery, budget, config.spool.durability, tell, after),
             gate=Gate(config.spool, budget),
             hints=HintOutbox(spool.run, "coordinator"),
             counters=Counters(Meter.attach(spool.run, name)),

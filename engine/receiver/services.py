@@ -54,3 +54,17 @@ class Services:
 
     def __post_init__(self) -> None:
         self.buffer = memoryview(bytearray(self.limits.buffer))
+
+    def joined(self, association: Association) -> None:
+        """A connection begins, or an association was accepted on it."""
+        self.connections.add(association)
+        self._tell_intake()
+
+    def left(self, association: Association) -> None:
+        """Nothing is left of it."""
+        self.connections.discard(association)
+        self._tell_intake()
+
+    def _tell_intake(self) -> None:
+        # One that may have several requests outstanding is its own company: a group of its objects shares a commit.
+        self.intake.alone = len(self.connections) == 1 and all(one.window == 1 for one in self.connections)

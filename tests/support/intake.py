@@ -22,8 +22,14 @@ class Door:
         self.budget = Budget.attach(self.spool.run, "receiver", max_bytes)
         self.groups: queue.SimpleQueue[Group] = queue.SimpleQueue()
         self.told: TOLD = []
+        self.after: list[Group] = []
         self.intake = Intake(
-            self.spool, Nursery(self.spool.run, "receiver"), self.budget, durability, self.groups.put
+            self.spool,
+            Nursery(self.spool.run, "receiver"),
+            self.budget,
+            durability,
+            self.groups.put,
+            self.after.append,
         )
 
     def take(self, name: str, data: bytes) -> Incoming:

@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 
 from engine.spool import associations
+from engine.spool.hints import HintInbox
 from tests.support.receiver import (
     CT,
     EXPLICIT,
@@ -44,6 +45,40 @@ def test_an_object_is_stored_as_it_came_behind_a_meta_of_our_own(tmp_path: Path)
         assert path.stat().st_mode & 0o777 == 0o600
         assert receiver.incoming() == []
         peer.release()
+
+
+@pytest.mark.parametrize("durability", ["fsync", "flush"])
+@pytest.mark.parametrize("company", [0, 1])
+def test_the_coordinator_is_told_of_objects_and_of_the_end(
+    tmp_path: Path, durability: str, company: int
+) -> None:
+    with (
+        receiving(config(tmp_path, durability=durability)) as receiver,
+        HintInbox(receiver.spool.run, "coordinator") as inbox,
+    ):
+        others = [Peer(receiver.port) for _ in range(company)]
+        with Peer(receiver.port) as peer:
+            peer.associate()
+            assert peer.store("1.2.3") == 0
+            peer.release()
+        told: list[str] = []
+        wait(lambda: bool(told.extend(inbox.receive()) or len(told) == 2), "two hints")
+        (path,) = receiver.received()
+        assert told == [path.stem, f"-{path.stem[:16]}"]
+        for other in others:
+            other.socket.close()
+
+
+@pytest.mark.parametrize("company", [0, 1])
+def test_objects_of_one_and_of_several_associations_are_all_stored(tmp_path: Path, company: int) -> None:
+    with receiving(config(tmp_path)) as receiver, Peer(receiver.port) as peer:
+        others = [Peer(receiver.port) for _ in range(company)]
+        peer.associate()
+        for number in range(5):
+            assert peer.store(f"1.2.{number}", data_set(f"1.2.{number}", body=400_000)) == 0
+        assert len(receiver.received()) == 5
+        for other in others:
+            other.socket.close()
 
 
 def test_names_count_the_objects_of_an_association(tmp_path: Path) -> None:
