@@ -62,7 +62,12 @@ def test_the_coordinator_is_told_of_objects_and_of_the_end(
             assert peer.store("1.2.3") == 0
             peer.release()
         told: list[str] = []
-        wait(lambda: bool(told.extend(inbox.receive()) or len(told) == 2), "two hints")
+
+        def both_told() -> bool:
+            told.extend(inbox.receive())
+            return len(told) == 2
+
+        wait(both_told, "two hints")
         (path,) = receiver.received()
         assert told == [path.stem, f"-{path.stem[:16]}"]
         for other in others:
