@@ -19,7 +19,8 @@ NATIVE = ROOT / "_native"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("supervisor", "demo"),
-    ("receiver", "coordinator", "uploader", "platform", "batch", "sender", "tuning"),
+    ("receiver", "coordinator", "uploader", "platform", "batch", "sender", "tuning", "calculator"),
+    ("pages",),
     ("pseudonymize",),
     ("profile",),
     ("spool", "dicom"),
