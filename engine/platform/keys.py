@@ -42,12 +42,12 @@ class MasterKey:
     @classmethod
     def load(cls, path: Path) -> MasterKey:
         """Read the master key. Raises ConfigError if it is missing, readable by others, or not a key."""
-        return cls(_read_key(path, "master key", "make one with `penstock platform master-key FILE`"))
+        return cls(read_key(path, "master key", "make one with `penstock platform master-key FILE`"))
 
     @staticmethod
     def write_new(path: Path) -> None:
         """Write a new random master key. Raises ConfigError if the file exists."""
-        _write_key(path, secrets.token_bytes(KEY_BYTES))
+        write_key(path, secrets.token_bytes(KEY_BYTES))
 
     def wrap(self, data_key: bytes) -> bytes:
         """Wrap a data key of 32 bytes into 40."""
@@ -81,8 +81,8 @@ class SigningKey:
     def load_or_make(cls, path: Path) -> SigningKey:
         """Read the signing key, or make it at the first start. Raises ConfigError if it is unusable."""
         if not path.exists():
-            _write_key(path, secrets.token_bytes(KEY_BYTES))
-        return cls(_read_key(path, "signing key", "restore it from a backup; old receipts name it"))
+            write_key(path, secrets.token_bytes(KEY_BYTES))
+        return cls(read_key(path, "signing key", "restore it from a backup; old receipts name it"))
 
     def sign(self, message: bytes) -> bytes:
         """A signature of 64 bytes."""
@@ -98,7 +98,8 @@ def verify_signature(public: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def _read_key(path: Path, what: str, hint: str) -> bytes:
+def read_key(path: Path, what: str, hint: str) -> bytes:
+    """The 32 bytes of a key file that its owner alone can read. Raises ConfigError; `what` names the key in it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -122,7 +123,8 @@ def _read_key(path: Path, what: str, hint: str) -> bytes:
     return key
 
 
-def _write_key(path: Path, key: bytes) -> None:
+def write_key(path: Path, key: bytes) -> None:
+    """Write a new key file of mode 0600, durably. Raises ConfigError when there is one already."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as problem:
