@@ -16,7 +16,7 @@ from engine.demo import stage
 from engine.demo.reader import Reader
 from engine.demo.stage import CALLED, CALLING, HOST, Stage
 from engine.errors import PenstockError
-from engine.sender.association import Target as Peer
+from engine.scu.association import Target as Peer
 from engine.sender.load import Load
 from engine.sender.load import run as send
 

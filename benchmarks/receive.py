@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.inputs import Slice, ct_slice
 from benchmarks.processes import usage
 from benchmarks.result import Result, Row, Target, ratio
-from engine.sender.association import Target as Peer
+from engine.scu.association import Target as Peer
 from engine.sender.load import Load
 from engine.sender.load import run as send
 

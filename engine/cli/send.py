@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from engine.cli.output import json_option, print_json, visible
-from engine.sender.association import Target
+from engine.scu.association import Target
 from engine.sender.load import Load, Progress, run
 from engine.sender.report import Refused, render
 

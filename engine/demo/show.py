@@ -15,7 +15,7 @@ from engine.demo.process import PartError
 from engine.demo.reader import Reader
 from engine.demo.stage import CALLED, CALLING, HOST, Stage
 from engine.dicom import sample
-from engine.sender.association import Target
+from engine.scu.association import Target
 from engine.sender.load import Load
 from engine.sender.load import run as send
 

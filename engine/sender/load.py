@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import PenstockError, Refusal, TransportError
-from engine.sender.association import Association, Target
+from engine.scu.association import Association, Send, Target
 from engine.sender.framing import Framed
 from engine.sender.report import Refused, Report, Tally, describe, is_stored
 from engine.sender.source import SourceObject, files_in, read_source
@@ -155,7 +155,7 @@ class _Lane(threading.Thread):
                 self.tally.refused.append({"path": str(job.source.path), "reason": str(refusal)})
                 continue
             try:
-                self._sent[self.association.store(framed, job.clone)] = job
+                self._sent[self.association.store(_sending(framed, job.clone))] = job
             except TransportError as lost:
                 self.tally.refused.append({"path": str(job.source.path), "reason": str(lost)})
                 raise
@@ -195,3 +195,7 @@ class _Lane(threading.Thread):
             self.tally.refused.append({"path": str(job.source.path), "reason": reason})
         if self._progress is not None:
             self._progress(1, job.source.size)
+
+
+def _sending(framed: Framed, clone: int | None) -> Send:
+    return lambda sock, message_id: framed.send(sock, message_id, clone)

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("receiver", "coordinator", "uploader", "platform", "batch", "sender", "tuning", "calculator"),
     ("pages",),
     ("pseudonymize",),
-    ("profile",),
+    ("profile", "scu"),
     ("spool", "dicom"),
     ("metrics", "log", "process"),
     ("config",),

@@ -22,7 +22,7 @@ from pynetdicom.pdu_items import (
 
 from engine._native.upper_layer import COMMAND, DATA, NEED, PDU, PduStream, command_pdus, decode_command
 from engine.errors import TransportError
-from engine.sender.association import Target
+from engine.scu.association import Target
 from engine.sender.framing import IN_MEMORY
 from engine.sender.load import Load, run
 from engine.sender.report import describe, is_stored, percentile, render

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
+import ssl
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine._native.upper_layer import COMMAND, NEED, PDU, MalformedCommand, PduStream, decode_command
 from engine.errors import Refusal, TransportError
-from engine.sender.framing import Framed
-from engine.sender.proposal import MAX_LENGTH, Agreement, agreed, propose, rejection
+from engine.scu.proposal import MAX_LENGTH, Agreement, agreed, propose, rejection
 
 C_STORE_RSP = 0x8001
 ASSOCIATE_AC, ASSOCIATE_RJ, RELEASE_RQ, RELEASE_RP, ABORT = 2, 3, 5, 6, 7
@@ -21,15 +22,23 @@ A_RELEASE_RP = bytes((6, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 A_ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 
 
+Send = Callable[[socket.socket, int], None]
+"""Puts one C-STORE-RQ and its data set on a socket, under a message ID. OSError as the socket raises it; Refusal if the object
+cannot be read to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom to call, and how."""
+    """Whom to call, and how. With `tls` the connection is verified by that context before a byte of DICOM is sent; `server_name`
+    is what the peer's certificate must be for, `host` if it is ""."""
 
     host: str
     port: int
     called: str = "PENSTOCK"
     calling: str = "PENSTOCK_SCU"
     timeout: float = 60.0
+    tls: ssl.SSLContext | None = None
+    server_name: str = ""
 
     @property
     def where(self) -> str:
@@ -71,18 +80,31 @@ class Association:
         """Requests that are not answered yet."""
         return len(self._begun)
 
-    def store(self, framed: Framed, clone: int | None = None) -> int:
+    def store(self, send: Send) -> int:
         """Sends one object; the message ID that its answer will bear."""
         self._next_id = self._next_id % 65535 + 1
         self._begun[self._next_id] = time.perf_counter()
         try:
-            framed.send(self._socket, self._next_id, clone)
+            send(self._socket, self._next_id)
         except OSError as error:
             raise self._lost(error) from error
         except Refusal as refusal:
             # Half an object is on its way: only an abort tells the peer that the rest will not come.
             raise TransportError(refusal.code, refusal.message, hint="send it again") from refusal
         return self._next_id
+
+    @property
+    def is_open(self) -> bool:
+        """False once the peer has ended it, as far as that can be seen without waiting."""
+        if self._socket.fileno() < 0:
+            return False
+        waiting, _, _ = select.select([self._socket], [], [], 0)
+        return not waiting  # nobody owes us anything between two requests: what comes is an end
+
+    def cut(self) -> None:
+        """Ends the connection under another thread that waits on it, which then gets a TransportError."""
+        with contextlib.suppress(OSError):  # it is closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def answer(self) -> Answer:
         """The next C-STORE-RSP; waits for it as long as the target's timeout."""
@@ -121,12 +143,28 @@ class Association:
                 retryable=True,
             ) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if target.tls is not None:
+            return self._secured(sock, target.tls)
         # The kernel's own timeouts: a Python timeout would cost a poll for each call.
         sock.settimeout(None)
         limit = struct.pack("@ll", int(target.timeout), int(target.timeout % 1 * 1e6))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         return sock
+
+    def _secured(self, sock: socket.socket, context: ssl.SSLContext) -> socket.socket:
+        target = self._target
+        sock.settimeout(target.timeout)  # OpenSSL reads on when the kernel's own timeout strikes
+        try:
+            return context.wrap_socket(sock, server_hostname=target.server_name or target.host)
+        except OSError as error:
+            sock.close()
+            raise TransportError(
+                "tls-failed",
+                f"no TLS connection with {target.where} comes about: {_why(error)}",
+                hint="check the CA, the certificates, the host name, and that the peer speaks TLS on this port",
+                retryable=True,
+            ) from error
 
     def _negotiate(self, pairs: Sequence[tuple[str, str]], window: int) -> Agreement:
         target = self._target
@@ -208,7 +246,7 @@ class Association:
         return self._ended(f"aborted the association (source {pdu[8]}, reason {pdu[9]})")
 
     def _lost(self, error: OSError) -> TransportError:
-        if isinstance(error, BlockingIOError):
+        if isinstance(error, BlockingIOError | TimeoutError):
             return self._ended(f"did nothing for {self._target.timeout:g} s")
         return self._ended(f"lost the connection: {error.strerror or error}")
 
@@ -219,3 +257,9 @@ class Association:
             hint="see the peer's log; what it did not confirm has to be sent again",
             retryable=True,
         )
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return str(getattr(error, "reason", None) or error.strerror or type(error).__name__)
