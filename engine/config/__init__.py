@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config.enrolment import EnrolmentConfig
 from engine.config.gateway import (
     GatewayConfig,
     IdentityConfig,
@@ -21,6 +22,7 @@ from engine.config.platform import PlatformConfig, PlatformServerConfig
 from engine.config.sections import LogConfig
 
 __all__ = [
+    "EnrolmentConfig",
     "GatewayConfig",
     "IdentityConfig",
     "LogConfig",

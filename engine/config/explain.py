@@ -66,7 +66,7 @@ def allowed(node: inspect.Type) -> str:
             needed = [field.encode_name for field in node.fields if field.required]
             return "a table" + (f" with {', '.join(needed)}" if needed else "")
         case inspect.UnionType():
-            return " or ".join(allowed(one) for one in node.types)
+            return " or ".join(allowed(one) for one in node.types if not isinstance(one, inspect.NoneType))
         case inspect.VarTupleType(item_type=inspect.StrType()):
             return "a list of texts"
         case inspect.VarTupleType():
@@ -80,6 +80,7 @@ def allowed(node: inspect.Type) -> str:
 def _unknown(data: Any, node: inspect.Type, path: str) -> Fault | None:
     if isinstance(node, inspect.VarTupleType) and isinstance(data, list):
         return _first(_unknown(item, node.item_type, f"{path}[{i}]") for i, item in enumerate(data))
+    node = _given(node)
     if not isinstance(node, inspect.StructType) or not isinstance(data, dict):
         return None
     known = {field.encode_name: field.type for field in node.fields}
@@ -103,6 +104,7 @@ def _join(path: str, key: str) -> str:
 def _follow(path: str, data: Any, node: inspect.Type) -> tuple[inspect.Type, Any]:
     """The type and the value (None if there is none) at a path such as `receiver.peer[0].network`."""
     for step in STEP.finditer(path):
+        node = _given(node)
         if step["index"] is not None and isinstance(node, inspect.UnionType):
             node = next(one for one in node.types if isinstance(one, inspect.VarTupleType))
         if step["index"] is not None and isinstance(node, inspect.VarTupleType):
@@ -110,7 +112,16 @@ def _follow(path: str, data: Any, node: inspect.Type) -> tuple[inspect.Type, Any
         elif isinstance(node, inspect.StructType):
             node = next(field.type for field in node.fields if field.encode_name == step["key"])
             data = data.get(step["key"])
-    return node, data
+    return _given(node), data
+
+
+def _given(node: inspect.Type) -> inspect.Type:
+    """What a value that may be left out is, where it is given."""
+    if isinstance(node, inspect.UnionType):
+        kinds = [one for one in node.types if not isinstance(one, inspect.NoneType)]
+        if len(kinds) == 1:
+            return kinds[0]
+    return node
 
 
 def _shown(value: Any, node: inspect.Type) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
+from engine.config.enrolment import EnrolmentConfig
 from engine.config.sections import Bytes, Fraction, Host, LogConfig, Port, Seconds, Section
 
 
@@ -113,9 +114,12 @@ class PoolConfig(Section, frozen=True, kw_only=True):
 
 
 class IdentityConfig(Section, frozen=True, kw_only=True):
-    """`[identity]`: the hash secret's file, and whether the Issuer of Patient ID is part of an identity."""
+    """`[identity]`: the hash secret's file, and whether the Issuer of Patient ID is part of an identity.
 
-    secret_file: Path
+    `secret_file` is None where the secret comes from the platform (`[enrolment]`).
+    """
+
+    secret_file: Path | None
     issuer: bool = False
 
 
@@ -192,6 +196,7 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
     receiver: ReceiverConfig = field(default_factory=ReceiverConfig)
     passes: PassesConfig = field(default_factory=PassesConfig)
     pool: PoolConfig = field(default_factory=PoolConfig)
+    enrolment: EnrolmentConfig | None = None
     identity: IdentityConfig
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     routes: tuple[RouteConfig, ...] = field(default=(), name="route")

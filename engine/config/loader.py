@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from engine.config import explain
+from engine.config import enrolment, explain
 from engine.config.gateway import GatewayConfig, ProfileConfig, is_profile_file
 from engine.config.platform import PlatformConfig
 from engine.errors import ConfigError
@@ -43,6 +43,8 @@ def _load(path: Path, kind: type[C]) -> C:
     if unknown is not None:
         raise ConfigError("config-unknown-key", f"{path}: {unknown.message}", hint=unknown.hint)
     folder = path.absolute().parent
+    if kind is GatewayConfig:
+        data = enrolment.complete(data, folder)
 
     def make_path(kind: type, value: Any) -> Path:
         if kind is not Path:

@@ -9,13 +9,15 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from engine import log
 from engine.config import GatewayConfig
 from engine.coordinator.messages import DATAGRAM, AnyResult, Ready, Unable, decode_jobs, encode
+from engine.coordinator.pace import Pace
 from engine.coordinator.routes import Routes
 from engine.coordinator.work import Work
-from engine.errors import PenstockError
+from engine.errors import ConfigError, PenstockError
 from engine.process import die_with_parent, leave_no_traces, limit_memory
 from engine.pseudonymize.identity import HashSecret
 from engine.spool.layout import Spool
@@ -33,24 +35,33 @@ def starter(config: GatewayConfig, spool: Spool, routes: Routes) -> Start:
     """The way a real worker starts. Reads the secret only when it is called."""
 
     def start() -> tuple[Work, str]:
+        if config.identity.secret_file is None:
+            raise ConfigError("secret-missing", "identity.secret_file is missing")
         secret = HashSecret.load(config.identity.secret_file)
         return Work(spool, routes, secret), secret.key_id
 
     return start
 
 
-def spawn(start: Start) -> tuple[int, socket.socket]:
-    """Forks a worker; (its pid, our end of its socket). The parent must have no threads."""
+def spawn(start: Start, number: int = 0, run_dir: Path | None = None) -> tuple[int, socket.socket]:
+    """Forks a worker; (its pid, our end of its socket). The parent must have no threads. With `run_dir` the worker
+    counts as "worker-<number>". OSError if the system has no process to give.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
     if pid:
         theirs.close()
         return pid, ours
     code = 1
     try:
         _become_worker(parent, theirs)
-        code = _serve(theirs, start)
+        code = _serve(theirs, start, Pace.of(run_dir, number))
     except BaseException as error:  # noqa: BLE001 - nothing of the parent may run in this process
         log.get("worker").failure("crash", error)
     finally:
@@ -71,15 +82,26 @@ def _become_worker(parent: int, mine: socket.socket) -> None:
     gc.freeze()
 
 
-def _serve(mine: socket.socket, start: Start) -> int:
+def _serve(mine: socket.socket, start: Start, pace: Pace | None) -> int:
     try:
         work, key_id = start()
     except PenstockError as error:
         _say(mine, [Unable(error.code, error.message, error.hint)])
         return 1
     _say(mine, [Ready(key_id)])
+    if pace is None:
+        while data := mine.recv(DATAGRAM):
+            _say(mine, work.do_all(decode_jobs(data)))
+        return 0
+    began = pace.now()
     while data := mine.recv(DATAGRAM):
-        _say(mine, work.do_all(decode_jobs(data)))
+        taken = pace.now()
+        results = work.do_all(decode_jobs(data))
+        done = pace.now()
+        _say(mine, results)
+        said = pace.now()
+        pace.batch(taken - began, done - taken, said - done, results)
+        began = said
     return 0
 
 

@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from engine.config import GatewayConfig
+from engine.config import EnrolmentConfig, GatewayConfig
 from engine.errors import ConfigError
 from engine.spool.layout import Spool
 
@@ -23,8 +23,11 @@ def check(config: GatewayConfig, spool: Spool) -> dict[str, str]:
     _check_port(config.receiver.host, config.receiver.port, "receiver")
     if config.metrics.port:
         _check_port(config.metrics.host, config.metrics.port, "metrics")
+    if config.enrolment is not None:
+        _check_enrolled(config.enrolment)
+    if config.identity.secret_file is not None:
+        _check_readable("identity.secret_file", str(config.identity.secret_file))
     for key, path in (
-        ("identity.secret_file", config.identity.secret_file),
         ("uploader.certificate", config.uploader.certificate),
         ("uploader.key", config.uploader.key),
         ("uploader.ca", config.uploader.ca),
@@ -40,6 +43,16 @@ def check(config: GatewayConfig, spool: Spool) -> dict[str, str]:
     return dict(_warnings(config, free))
 
 
+def _check_enrolled(enrolment: EnrolmentConfig) -> None:
+    if not enrolment.is_enrolled:
+        raise ConfigError(
+            "not-enrolled",
+            f"this gateway is not enrolled: there is no identity in {enrolment.folder}",
+            hint="get a token from an administrator of the platform, then run: "
+            f"penstock enroll URL TOKEN --folder {enrolment.folder}",
+        )
+
+
 def _warnings(config: GatewayConfig, free: int) -> Iterator[tuple[str, str]]:
     if free < config.spool.max_bytes:
         yield (
@@ -48,6 +61,11 @@ def _warnings(config: GatewayConfig, free: int) -> Iterator[tuple[str, str]]:
         )
     if not config.receiver.peers:
         yield "no-peers", "no [[receiver.peer]] is configured: every association is refused"
+    if config.enrolment is not None and config.identity.secret_file is not None:
+        yield (
+            "secret-from-file",
+            "identity.secret_file wins over the platform's hash secret: leave it out unless both are the same",
+        )
     if config.spool.durability == "flush":
         yield "durability-flush", 'spool.durability is "flush": a power cut loses acknowledged objects'
 

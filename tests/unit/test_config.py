@@ -80,6 +80,7 @@ def test_relative_paths_count_from_the_file_and_absolute_ones_stay(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     config = load_gateway("../gateway.toml")
+    assert config.identity.secret_file is not None
     assert config.identity.secret_file.resolve() == tmp_path / "hash-secret"
     assert config.identity.secret_file.is_absolute()
     assert config.uploader.ca == Path("/etc/ca.crt")

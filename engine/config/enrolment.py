@@ -1,0 +1,82 @@
+"""`[enrolment]`: the folder that `penstock enroll` fills, and what it makes unnecessary in the rest of the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.config.sections import Section
+
+DEFAULT_FOLDER = "identity"
+CREDENTIAL = "gateway.pem"  # key, certificate and chain in one file, so that they change in one rename
+CA = "ca.pem"
+PLATFORM = "platform.json"
+NOT_ENROLLED = "https://not-enrolled.invalid"
+"""Stands for the platform's address where there is none yet: it never resolves (RFC 2606)."""
+
+
+class EnrolmentConfig(Section, frozen=True, kw_only=True):
+    """`[enrolment]`: where this gateway's key, its certificate and the platform's address lie.
+
+    Keys of [identity] and [uploader] that are given all the same win over what lies there.
+    """
+
+    folder: Path
+
+    @property
+    def credential(self) -> Path:
+        """Private key, certificate and chain, PEM, mode 0600."""
+        return self.folder / CREDENTIAL
+
+    @property
+    def ca(self) -> Path:
+        """Who vouches for the platform, PEM."""
+        return self.folder / CA
+
+    @property
+    def platform(self) -> Path:
+        """What the platform said at the enrolment, JSON."""
+        return self.folder / PLATFORM
+
+    @property
+    def is_enrolled(self) -> bool:
+        return self.credential.exists() and self.platform.exists()
+
+
+def complete(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The gateway's tables with what `[enrolment]` gives, where it stands; paths count from `folder`.
+
+    Tables of a wrong type are left as they are, for the check that follows.
+    """
+    enrolment = data.get("enrolment")
+    if not isinstance(enrolment, dict):
+        return data
+    named = enrolment.get("folder", DEFAULT_FOLDER)
+    identity, uploader = data.get("identity", {}), data.get("uploader", {})
+    given = {**data, "enrolment": {**enrolment, "folder": named}}
+    if not isinstance(named, str) or "\0" in named:
+        return given
+    there = EnrolmentConfig(folder=folder / named)
+    if isinstance(identity, dict):
+        given["identity"] = {"secret_file": None, **identity}
+    if isinstance(uploader, dict):
+        given["uploader"] = {
+            "url": _url(there.platform),
+            "certificate": str(there.credential),
+            "key": str(there.credential),
+            "ca": str(there.ca),
+            **uploader,
+        }
+    return given
+
+
+def _url(path: Path) -> str:
+    """The platform's address as it was at the enrolment. One that cannot be read counts as none: the gateway
+    does not start then, and says what to do.
+    """
+    try:
+        told = json.loads(path.read_bytes())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return NOT_ENROLLED
+    return told if isinstance(told, str) else NOT_ENROLLED
