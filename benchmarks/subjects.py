@@ -10,6 +10,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -53,14 +54,14 @@ def copy_unaligned() -> Bring:
     return bring
 
 
-def penstock() -> Bring:
-    """The default profile: head read, planned and written, body by copy_file_range."""
+def _penstock(profile: str = "default", *, page_aligned: bool = False) -> Bring:
+    """Head read, planned and written, the leak scan included, body by copy_file_range."""
     from engine.profile import compiled
     from engine.pseudonymize.identity import HashSecret
     from engine.pseudonymize.plan import write_plan
     from engine.pseudonymize.rewrite import Pseudonymizer
 
-    pseudonymizer = Pseudonymizer(compiled("default"), HashSecret.generate())
+    pseudonymizer = Pseudonymizer(compiled(profile), HashSecret.generate(), page_aligned=page_aligned)
     pass_key = secrets.token_bytes(32)
 
     def bring(source: int, target: int, size: int) -> None:
@@ -72,7 +73,9 @@ def penstock() -> Bring:
 SUBJECTS: dict[str, Callable[[], Bring]] = {
     "copy-aligned": copy_aligned,
     "copy-unaligned": copy_unaligned,
-    "penstock": penstock,
+    "penstock": _penstock,
+    "penstock-research": partial(_penstock, "research"),
+    "penstock-aligned": partial(_penstock, page_aligned=True),
 }
 
 

@@ -2,7 +2,7 @@
 
 The parent has one thread and only ever forks from it; it sleeps in one `wait` for all pipes. A worker has up
 to two jobs: one that it is at and one that waits, so that it never waits for the parent. When a worker dies,
-nobody knows which of its files killed it. So each file of its jobs gets one more try, alone in a job, in a
+nobody knows which of its files killed it, if it had begun at all. So each file of its jobs gets one more try, alone in a job, in a
 new worker; a file that kills that one too is a poison pill and is named as such.
 
     file:   in a job ──tally──▶ done
@@ -147,7 +147,9 @@ class Pool:
                     hint="see whether memory is short (dmesg), and use fewer --workers",
                 )
         for job in dead.jobs:
-            if not job.again:
+            if not dead.ready:
+                self._again.append(job)  # it was never begun, so it is not to blame
+            elif not job.again:
                 self._again.extend(Job((name,), again=True) for name in job.names)
             elif job is dead.jobs[0]:
                 self.given_up += job.names

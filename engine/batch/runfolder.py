@@ -47,6 +47,7 @@ class Terms:
     profile: str
     profile_digest: str
     key_id: str
+    page_aligned: bool = False
 
 
 class RunFolder:
@@ -181,6 +182,7 @@ def _take_up(folder: Path, terms: Terms) -> bool:
         raise _cannot_take_up(folder, "it was not written by this version of Penstock")
     wanted = _note(terms, key)
     names = {"source": "input folder", "profile_digest": "profile", "key_id": "hash secret"}
+    names["page_aligned"] = "alignment of pages"
     other = [word for field, word in names.items() if note.get(field) != wanted[field]]
     if other:
         raise _cannot_take_up(folder, f"it was begun with another {' and another '.join(other)}")
@@ -205,6 +207,7 @@ def _note(terms: Terms, key: bytes) -> dict[str, object]:
         "profile": terms.profile,
         "profile_digest": terms.profile_digest,
         "key_id": terms.key_id,
+        "page_aligned": terms.page_aligned,
         "boot": boot_id(),
     }
 

@@ -35,13 +35,13 @@ from engine.pseudonymize.rewrite import Pseudonymizer
 PAUSE = 0.2  # seconds: the longest sleep, and the shortest time between two calls of `watch`
 
 Watch = Callable[[Progress], None]
-Make = Callable[[CompiledProfile, HashSecret], Pseudonymizer]
+Make = Callable[..., Pseudonymizer]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to do. `keep_same_uid`: objects of one SOP Instance UID and different contents are all kept, the
-    later ones under numbered names, instead of being refused."""
+    later ones under numbered names, instead of being refused. `page_aligned`: see Pseudonymizer."""
 
     source: Path
     out: Path
@@ -49,6 +49,7 @@ class Request:
     secret: HashSecret
     workers: int
     keep_same_uid: bool = False
+    page_aligned: bool = False
 
 
 def run(request: Request, watch: Watch | None = None, make: Make = Pseudonymizer) -> Report:
@@ -59,7 +60,10 @@ def run(request: Request, watch: Watch | None = None, make: Make = Pseudonymizer
     which loses no more than those files. Raises ConfigError if nothing can be done at all."""
     check_folders(request.source, request.out)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the hash secret and the run key
-    terms = Terms(request.source, request.profile.name, request.profile.digest, request.secret.key_id)
+    profile = request.profile
+    terms = Terms(
+        request.source, profile.name, profile.digest, request.secret.key_id, page_aligned=request.page_aligned
+    )
     with contextlib.ExitStack() as stack:
         folder = RunFolder.open(request.out, terms)
         stack.callback(folder.close)
@@ -118,7 +122,7 @@ class _Run:
             request.out, folder.path, keep_same_uid=request.keep_same_uid, rebooted=folder.rebooted
         )
         keys = Keys(folder.pass_root, folder.journal_key)
-        pseudonymizer = make(request.profile, request.secret)
+        pseudonymizer = make(request.profile, request.secret, page_aligned=request.page_aligned)
         return Worker(
             pseudonymizer,
             request.source,

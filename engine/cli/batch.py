@@ -41,6 +41,11 @@ STUDIES_SHOWN = 3
     "numbered name.",
 )
 @click.option(
+    "--page-align",
+    is_flag=True,
+    help="Keep each body's place in a page of the disk: faster, and shared on XFS and Btrfs; up to 4 KiB more a file.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Write nothing; show studies before and after, with identities."
 )
 @click.option(
@@ -63,6 +68,7 @@ def command(
     secret_file: Path | None,
     workers: int | None,
     same_uid: str,
+    page_align: bool,
     dry_run: bool,
     limit: int | None,
     html: Path | None,
@@ -96,6 +102,7 @@ def command(
         secret=secret,
         workers=workers or len(os.sched_getaffinity(0)),
         keep_same_uid=same_uid == "keep",
+        page_aligned=page_align,
     )
     with _progress() as watch:
         report = run(request, watch)

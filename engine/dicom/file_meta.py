@@ -7,7 +7,9 @@ from functools import lru_cache
 
 IMPLEMENTATION_CLASS_UID = b"2.25.236906484215790412908375460274838610273"
 IMPLEMENTATION_VERSION_NAME = b"PENSTOCK_0"
+PRIVATE_INFORMATION_CREATOR_UID = b"2.25.101731936824075916385044291758366291040"
 PREAMBLE = bytes(128) + b"DICM"
+_GROUP_LENGTH = len(PREAMBLE) + 8  # where the value of (0002,0000) stands
 
 
 def _element(tag: int, vr: bytes, value: bytes, pad: bytes = b"\0") -> bytes:
@@ -45,3 +47,27 @@ def file_meta(
     source = _element(0x00020016, b"AE", source_ae_title, b" ") if source_ae_title else b""
     group = _before(sop_class_uid) + instance + _after(transfer_syntax) + source
     return PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group
+
+
+def padded(meta: bytes, count: int) -> bytes:
+    """`meta`, as `file_meta` makes it, longer by `count` bytes: zeros in Private Information (0002,0102), which readers skip.
+
+    What follows it in a file can so be brought to an offset that suits the disk. `count` is even and at least PADDING_LEAST;
+    ValueError if it is not.
+    """
+    if count < PADDING_LEAST or count & 1:
+        raise ValueError(f"padding is even and at least {PADDING_LEAST} bytes")
+    (length,) = struct.unpack_from("<I", meta, _GROUP_LENGTH)
+    zeros = _element(0x00020102, b"OB", bytes(count - PADDING_LEAST))
+    return (
+        meta[:_GROUP_LENGTH]
+        + struct.pack("<I", length + count)
+        + meta[_GROUP_LENGTH + 4 :]
+        + _CREATOR
+        + zeros
+    )
+
+
+_CREATOR = _element(0x00020100, b"UI", PRIVATE_INFORMATION_CREATOR_UID)
+PADDING_LEAST = len(_CREATOR) + len(_element(0x00020102, b"OB", b""))
+"""Bytes of a Private Information that holds nothing, with its creator."""

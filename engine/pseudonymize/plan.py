@@ -11,7 +11,12 @@ from engine.errors import SpoolError
 ZEROS = -1
 """Offset of a span that is no part of the source: so many zero bytes, where pixels are masked."""
 
+PAGE = 4096
+"""Bytes. Where source and output offsets are equal modulo it, the kernel copies whole pages, and a file system that can
+shares them."""
+
 _COPY_AT_ONCE = 1 << 30
+_WORTH_SHARING = 16 * PAGE
 _NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -60,11 +65,19 @@ def write_plan(plan: ObjectPlan, source: int, target: int) -> None:
     Raises OSError as the kernel gives it, and SpoolError `source-changed` if the source has become shorter.
     """
     _write_all(target, plan.head)
+    at = len(plan.head)
     for offset, length in plan.spans:
         if offset == ZEROS:
             _write_all(target, bytes(length))
         else:
-            _copy(source, target, offset, length)
+            # Up to the next page first: a file system shares whole blocks only (FICLONERANGE), and all or none of a call.
+            first = -offset % PAGE
+            if first and length >= _WORTH_SHARING and (offset - at) % PAGE == 0:
+                _copy(source, target, offset, first)
+                _copy(source, target, offset + first, length - first)
+            else:
+                _copy(source, target, offset, length)
+        at += length
     if plan.tail:
         _write_all(target, plan.tail)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from engine._native.program import Program
-from engine._native.reader import Refused
+from engine._native.program import ACTIONS, Program
+from engine._native.reader import Refused, survey
 from engine._native.rewriter import Plan, Rewriter
-from engine.dicom.file_meta import file_meta
+from engine.dicom.file_meta import PADDING_LEAST, file_meta, padded
 from engine.errors import Refusal
 from engine.pseudonymize.body import body_end, content_digest, read_tail
 from engine.pseudonymize.codestream import check_frames
@@ -27,7 +27,7 @@ from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.leak_scan import INSERTED, judge
 from engine.pseudonymize.mask import masked_spans
 from engine.pseudonymize.pixels import FACTS, Mask, decide
-from engine.pseudonymize.plan import ObjectPlan, Survey
+from engine.pseudonymize.plan import PAGE, ObjectPlan, Survey
 from engine.pseudonymize.source import SERIES_UID, SOP_CLASS, SOP_INSTANCE, Source, guarded, open_source
 from engine.pseudonymize.window import Window
 
@@ -36,13 +36,19 @@ if TYPE_CHECKING:
 
 UIDS = (SOP_CLASS, SOP_INSTANCE, STUDY_UID, SERIES_UID)
 IDENTITY = (CHARSET, ACCESSION, PATIENT_NAME, PATIENT_ID, ISSUER)
+NEW_UID = ACTIONS["new-uid"]
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
 class Pseudonymizer:
-    """Makes plans by one profile under one hash secret. One a process: it holds keys, caches and a read buffer."""
+    """Makes plans by one profile under one hash secret. One a process: it holds keys, caches and a read buffer.
 
-    def __init__(self, profile: CompiledProfile, secret: HashSecret) -> None:
+    With `page_aligned` the body of an output begins at the same offset in a page of the disk as in the source, which the
+    kernel copies faster; up to 4 KiB of padding in the file meta bring it there.
+    """
+
+    def __init__(self, profile: CompiledProfile, secret: HashSecret, *, page_aligned: bool = False) -> None:
+        self._page_aligned = page_aligned
         self._profile = profile
         self._pixels = profile.profile.pixels
         self._identities = Identities(secret, issuer=profile.profile.issuer)
@@ -81,13 +87,18 @@ class Pseudonymizer:
         work.rewriter.set_pass_key(pass_key)
         new_instance = work.rewriter.new_uid(source.sop_instance() or content_digest(fd))
         found = work.rewrite(self._window, sop_class, new_instance)
-        head = file_meta(sop_class, new_instance, source.meta.transfer_syntax.encode("ascii"))
+        # A profile that keeps instance UIDs: the file meta has to say what the data set says.
+        instance = _ascii(new_instance) if work.replaces(SOP_INSTANCE) else work.new(SOP_INSTANCE, found)
+        new_instance = instance.encode("ascii") or new_instance
+        meta = file_meta(sop_class, new_instance, source.meta.transfer_syntax.encode("ascii"))
         spans: tuple[tuple[int, int], ...] = ()
         tail, header = b"", b""
         if source.inflated is not None:
-            head += deflate(work.whole(found, source.inflated))
+            head = meta + deflate(work.whole(found, source.inflated))
         else:
-            head += found.head
+            head = meta + found.head
+            if self._page_aligned and found.body_tag is not None:
+                head = _aligned(meta, len(head), found.body_offset) + found.head
             if found.body_tag is not None:
                 end, tail = work.after_body(found)
                 header = os.pread(fd, found.body_header, found.body_offset)
@@ -103,8 +114,8 @@ class Pseudonymizer:
             transfer_syntax=source.meta.transfer_syntax,
             sop_class_uid=_ascii(sop_class),
             sop_instance_uid=new_instance.decode("ascii"),
-            study_instance_uid=work.new(STUDY_UID),
-            series_instance_uid=work.new(SERIES_UID),
+            study_instance_uid=work.new(STUDY_UID, found),
+            series_instance_uid=work.new(SERIES_UID, found),
             hashed_id=work.identity.hashed_id.decode("ascii"),
             counts=found.counts,
             pixels="none" if found.body_tag is None else "masked" if mask is not None else "kept",
@@ -212,10 +223,18 @@ class _Work:
             )
         return found.head + inflated[found.body_offset : end] + self._tail(inflated[end:], end)
 
-    def new(self, tag: int) -> str:
-        """The new UID for the value of `tag`, "" where there is none."""
-        old = self.source.values.get(tag)
-        return self.rewriter.new_uid(old).decode("ascii") if old else ""
+    def replaces(self, tag: int) -> bool:
+        """Whether the profile replaces the UID in `tag` by a new one."""
+        rule = self.rewriter.program.explain(tag)
+        return rule is not None and rule["top"] == NEW_UID
+
+    def new(self, tag: int, found: Plan) -> str:
+        """The UID that the output has in `tag`, "" where it has none."""
+        if self.replaces(tag):
+            old = self.source.values.get(tag)
+            return self.rewriter.new_uid(old).decode("ascii") if old else ""
+        head, syntax = found.head, self.source.meta.syntax
+        return _ascii(guarded(lambda: survey(head, len(head), 0, syntax, (tag,), tag)).get(tag) or b"")
 
     def _tail(self, tail: bytes, at: int) -> bytes:
         """What follows a body, by the same rules; `at` is its offset in the object, for refusals."""
@@ -251,3 +270,11 @@ class _Work:
 
 def _ascii(raw: bytes) -> str:
     return raw.decode("ascii", "replace")
+
+
+def _aligned(meta: bytes, before: int, offset: int) -> bytes:
+    """`meta`, padded so that a body behind `before` bytes gets the place in its page that it has at `offset` in the source."""
+    missing = (offset - before) % PAGE
+    if not missing or missing & 1:  # an odd one cannot be had with even elements
+        return meta
+    return padded(meta, missing if missing >= PADDING_LEAST else missing + PAGE)

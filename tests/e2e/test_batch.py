@@ -96,6 +96,17 @@ def test_pixels_are_the_same_bytes(place: Place) -> None:
     assert sorted(ds.PixelData for ds in read(written(place.out))) == sources
 
 
+def test_bodies_keep_their_place_in_a_page_when_that_is_asked_for(place: Place) -> None:
+    sources = {ds.PixelData: ds for ds in read(write(place.source, 1, Shape(slices=3, size=64)))}
+    assert place.run("--page-align") == 0
+    outputs = read(written(place.out))
+    assert len(outputs) == len(sources)
+    for ds in outputs:
+        before, after = sources[ds.PixelData], ds
+        assert before["PixelData"].file_tell is not None
+        assert after["PixelData"].file_tell % 4096 == before["PixelData"].file_tell % 4096
+
+
 def test_a_finished_run_leaves_outputs_an_empty_report_and_nothing_else(place: Place) -> None:
     write(place.source, 1, SMALL)
     assert place.run() == 0

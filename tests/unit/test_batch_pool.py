@@ -158,6 +158,23 @@ def test_workers_that_end_before_they_begin_are_not_started_for_ever() -> None:
     assert caught.value.code == "workers-die"
 
 
+def test_files_of_workers_that_never_began_are_not_blamed(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    def make(stop: mmap.mmap) -> Counting:
+        with mark.open("a") as file:
+            file.write("x")
+        if mark.stat().st_size <= 2:
+            time.sleep(0.2)  # so that the job is in its pipe when it dies
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Counting(stop)
+
+    with Pool(1, make) as pool:
+        assert drain(pool, jobs(b"a")) == [b"a"]
+        assert pool.given_up == []
+        assert pool.deaths == 2
+
+
 def _hold_a_pool(report: Callable[[list[int]], None]) -> None:
     with Pool(2, Counting) as pool:
         drain(pool, jobs(b"a"))

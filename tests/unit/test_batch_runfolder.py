@@ -78,6 +78,7 @@ def test_nothing_that_names_the_input_is_written_down(out: Path, terms: Terms) -
         ({"profile_digest": "e" * 64}, "another profile"),
         ({"key_id": "ffffffff"}, "another hash secret"),
         ({"source": Path("/elsewhere")}, "another input folder"),
+        ({"page_aligned": True}, "another alignment of pages"),
     ],
 )
 def test_a_run_is_not_taken_up_on_other_terms(

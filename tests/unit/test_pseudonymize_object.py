@@ -238,3 +238,19 @@ def test_cut_at_any_byte_an_object_is_refused_or_holds_no_identity(syntax: Synta
             told = {"code": "", "found": [name for name in NAMES if name in written]}
         assert told.get("found", []) == []
         assert "Smith" not in str(told)
+
+
+@every_syntax
+def test_uids_that_a_profile_keeps_are_what_plan_and_file_meta_say(syntax: Syntax) -> None:
+    plan, written = planned(ct(syntax), "keep-all")
+    found = read_file(written)
+    assert plan.study_instance_uid == found.StudyInstanceUID == "1.2.99.1"
+    assert plan.series_instance_uid == found.SeriesInstanceUID == "1.2.99.2"
+    assert plan.sop_instance_uid == found.SOPInstanceUID == "1.2.99.3"
+    assert found.file_meta.MediaStorageSOPInstanceUID == found.SOPInstanceUID
+
+
+def test_an_object_without_an_instance_uid_gets_one_even_where_uids_are_kept() -> None:
+    plan, written = planned(ct(without=(0x00080018,), sop_instance=b""), "keep-all")
+    assert plan.sop_instance_uid.startswith("2.25.")
+    assert read_file(written).file_meta.MediaStorageSOPInstanceUID == plan.sop_instance_uid
