@@ -31,7 +31,7 @@ WORDS = {
 def command(config_file: Path, as_json: bool) -> int:
     """Say what a gateway is doing, and what waits in its spool. It need not be running."""
     from engine.config import load_gateway
-    from engine.metrics.meter import read
+    from engine.metrics.reading import read
     from engine.spool import inventory
     from engine.spool.layout import Spool
     from engine.spool.ledger import Ledger

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.metrics.meter import Meter, Value
+from engine.metrics.stages import stage
 
 
 class Counters:
@@ -21,6 +24,11 @@ class Counters:
         self.worker_deaths = meter.value("penstock_worker_deaths_total")
         self.ledger_waiting = meter.value("penstock_ledger_waiting_rows")
         self.split_studies = meter.value("penstock_split_studies_total")
+        self.workers_wanted = meter.value("penstock_workers", state="wanted")
+        self.workers_working = meter.value("penstock_workers", state="working")
+        self.queue = stage(meter, "queue")
+        self.rewrite = stage(meter, "rewrite")
+        self._measured: set[int] = set()
         self.unsurveyed = meter.value("penstock_objects_waiting", **{"for": "pass"})
         self.unplanned = meter.value("penstock_objects_waiting", **{"for": "plan"})
         self.put_off = meter.value("penstock_objects_waiting", **{"for": "disk"})
@@ -32,5 +40,13 @@ class Counters:
         """Passes by what became of them: new, late, second-sending (when opened), sealed."""
         return self._meter.value("penstock_passes_total", fate=fate)
 
-    def worker_resident(self, number: int) -> Value:
+    def workers_resident(self, found: Mapping[int, int]) -> None:
+        """Resident bytes by a worker's number; one that has gone has none."""
+        for number in self._measured - found.keys():
+            self._worker_resident(number).set(0)
+        for number, size in found.items():
+            self._worker_resident(number).set(size)
+        self._measured = set(found)
+
+    def _worker_resident(self, number: int) -> Value:
         return self._meter.value("penstock_process_resident_bytes", process=f"worker-{number}")

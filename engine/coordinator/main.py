@@ -23,7 +23,7 @@ from engine.coordinator.work import sweep_nurseries
 from engine.coordinator.worker import starter
 from engine.metrics.meter import Meter
 from engine.process import StopRequest, resident_bytes
-from engine.spool import associations, passfile, release
+from engine.spool import associations, passfile, release, workers
 from engine.spool.budget import Budget
 from engine.spool.hints import HintInbox, HintOutbox
 from engine.spool.layout import OBJECT_ID, ORIGINAL, PASS_ID, Spool, new_pass_id
@@ -49,7 +49,8 @@ def run(config: GatewayConfig) -> int:
         asked = StopRequest()
         inbox = HintInbox(spool.run, "coordinator")
         sweep_nurseries(spool)
-        pool = LocalPool(config.pool.workers, starter(config, spool, routes), selector)
+        count = workers.asked(spool.run) or config.pool.workers
+        pool = LocalPool(count, starter(config, spool, routes), selector, spool.run)
         try:
             key_id = _first_ready(pool, selector)
             members = Members(lambda pass_id: _joined(spool, pass_id))
@@ -148,6 +149,8 @@ class Loop:
                     self._shell.spoiled(pass_id, identifier)
             elif word.startswith("-"):
                 self._next_scan = min(self._next_scan, now + self._period)
+            elif word == workers.WORD:
+                self._next_chores = now
         self._take(arrived, now)
 
     def _take(self, identifiers: list[str], now: float) -> bool:
@@ -176,7 +179,7 @@ class Loop:
     def _dispatch(self) -> None:
         queues = self._shell.queues
         while queues.waiting and self._pool.has_room:
-            jobs = queues.batch(len(self._pool.members))
+            jobs = queues.batch(self._pool.staying)
             if not jobs:
                 break  # enough bytes are in flight
             self._pool.give(jobs)
@@ -187,13 +190,23 @@ class Loop:
             self._shell.ready.clear()
 
     def _chores(self) -> None:
+        self._resize()
         self._pool.check()
         self._shell.discard_sealed()
         release.settle(self._shell.spool, self._shell.ledger)
         for association in self._shell.custody.unknown_aborted():
             associations.forget(self._shell.spool, association)
-        for number, member in enumerate(self._pool.members):
-            self._shell.counters.worker_resident(number).set(resident_bytes(member.pid))
+        self._shell.counters.workers_resident(
+            {member.number: resident_bytes(member.pid) for member in self._pool.members}
+        )
+
+    def _resize(self) -> None:
+        """As many workers as were asked for while we run, if anybody asked."""
+        wanted = workers.asked(self._shell.spool.run)
+        if wanted and wanted != self._pool.wanted:
+            _LOG.info("workers", before=self._pool.wanted, wanted=wanted)
+            self._pool.resize(wanted)
+            self._next_flush = 0.0  # tells the new number at once
 
     def _count(self) -> None:
         counters, custody, queues = self._shell.counters, self._shell.custody, self._shell.queues
@@ -202,6 +215,11 @@ class Loop:
         counters.unsurveyed.set(len(custody.unresolved))
         counters.unplanned.set(sum(len(known.pending) for known in custody.passes.values()))
         counters.put_off.set(queues.put_off_count)
+        counters.workers_wanted.set(self._pool.wanted)
+        counters.workers_working.set(self._pool.working)
+        counters.rewrite.holds(
+            hands=self._pool.working, waiting=queues.waiting_plans, size=queues.bytes_in_flight
+        )
         counters.ledger_waiting.set(self._shell.ledger.waiting)
         counters.worker_deaths.add(self._pool.deaths - self._deaths_told)
         self._deaths_told = self._pool.deaths

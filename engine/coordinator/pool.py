@@ -1,4 +1,5 @@
-"""The pool of worker processes on this machine: batches out, results in, dead workers replaced.
+"""The pool of worker processes on this machine: batches out, results in, dead workers replaced, more or fewer
+of them while it works.
 
 A job that was with a worker when it died is a suspect: it is tried once more, alone, in a worker that has
 nothing else. If that one dies too, the object is quarantined as `worker-died`; other kinds of job are put
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import selectors
 import signal
@@ -18,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from engine import log
@@ -40,35 +43,82 @@ DEPTH: Final = 2  # batches that a worker has: one in work, one to go on with
 FAILED_STARTS: Final = 5
 MOST_KILLS: Final = 5
 JOB_SECONDS: Final = 300.0  # a batch that takes longer is a hang
+ENDING_SECONDS: Final = 5.0
+_SCARCE: Final = (
+    "see whether memory (dmesg) or processes (TasksMax, ulimit -u) are short; set fewer pool.workers"
+)
 _LOG: Final = log.get("pool")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Member:
-    """One worker as the coordinator knows it. `alone`: it tries a suspect, for the `tries`th
-    time, and gets nothing else."""
+    """One worker as the coordinator knows it. `number` is 0, 1, 2 …, free again when it has gone. `alone`: it
+    tries a suspect, for the `tries`th time, and gets nothing else. `leaving`: it ends what it has, and goes."""
 
+    number: int
     pid: int
     socket: socket.socket
     batches: deque[list[AnyJob]] = field(default_factory=deque)
     ready: bool = False
     alone: bool = False
+    leaving: bool = False
     tries: int = 0
     since: float = 0.0
 
 
 class LocalPool:
-    """`count` workers. The selector's keys for their sockets carry the Member as data: hand it to `read`."""
+    """`count` workers, until `resize`. The selector's keys for their sockets carry the Member as data: hand it to
+    `read`. `run_dir`: where the workers' own counters are.
 
-    def __init__(self, count: int, start: Start, selector: selectors.BaseSelector) -> None:
+    PenstockError if not one process can be had."""
+
+    def __init__(
+        self, count: int, start: Start, selector: selectors.BaseSelector, run_dir: Path | None = None
+    ) -> None:
         self._start = start
         self._selector = selector
+        self._run_dir = run_dir
+        self._wanted = count
+        self._ending: list[tuple[int, float]] = []  # pids that were let go, and when they are killed
         self._suspects: deque[tuple[AnyJob, int]] = deque()
         self._failed_starts = 0
         self.deaths = 0
         self.members: list[Member] = []
-        for _ in range(count):
-            self._add()
+        self._fill()
+        if not self.members:
+            raise PenstockError(
+                "workers-cannot-start", "the system gives no process for a worker", hint=_SCARCE
+            )
+
+    @property
+    def wanted(self) -> int:
+        """How many workers there should be."""
+        return self._wanted
+
+    @property
+    def working(self) -> int:
+        """How many workers are ready and stay."""
+        return sum(member.ready and not member.leaving for member in self.members)
+
+    @property
+    def staying(self) -> int:
+        """How many workers there are that do not leave, whether they are ready or not."""
+        return sum(not member.leaving for member in self.members)
+
+    def resize(self, count: int) -> None:
+        """More workers begin at once. Those too many get nothing new, end what they have in hand, and go."""
+        self._wanted = count
+        missing = count - self.staying
+        for member in self.members:
+            if missing > 0 and member.leaving:
+                member.leaving = False
+                missing -= 1
+        for member in sorted(self.members, key=lambda one: -one.number):
+            if missing < 0 and not member.leaving:
+                member.leaving = True
+                missing += 1
+        self._dismiss()
+        self._fill()
 
     @property
     def has_room(self) -> bool:
@@ -85,8 +135,10 @@ class LocalPool:
 
     def read(self, member: Member) -> Iterator[tuple[AnyJob | None, AnyResult]]:
         """What a worker said: each job with its result; (None, Ready) once. PenstockError if workers cannot
-        begin.
+        begin. Nothing, if it was let go meanwhile.
         """
+        if member not in self.members:
+            return
         try:
             data = member.socket.recv(DATAGRAM)
         except (BlockingIOError, InterruptedError):
@@ -107,11 +159,16 @@ class LocalPool:
             member.since = time.monotonic()
             member.alone = False
             yield from zip(member.batches.popleft(), results, strict=True)
+        self._dismiss()
         self._try_suspects()
 
     def check(self) -> None:
-        """Kills workers that hang; their sockets tell the rest."""
+        """Kills workers that hang (their sockets tell the rest), buries those that were let go, and tries again to
+        start those for which the system had no process.
+        """
         now = time.monotonic()
+        self._reap(now)
+        self._fill()
         for member in self.members:
             if member.batches and now - member.since > JOB_SECONDS:
                 _LOG.error("worker-hangs", worker=member.pid)
@@ -122,24 +179,48 @@ class LocalPool:
         time are killed.
         """
         for member in self.members:
-            self._selector.unregister(member.socket)
-            member.socket.close()
-        until = time.monotonic() + 5.0
-        for member in self.members:
-            while os.waitpid(member.pid, os.WNOHANG) == (0, 0):
-                if time.monotonic() > until:
-                    os.kill(member.pid, signal.SIGKILL)
-                    os.waitpid(member.pid, 0)
-                    break
-                time.sleep(0.005)
+            self._let_go(member)
         self.members.clear()
+        while self._ending:
+            self._reap(time.monotonic())
+            time.sleep(0.005 if self._ending else 0.0)
+
+    def _fill(self) -> None:
+        """Starts what is missing. A system without a process to give is asked again by `check`."""
+        while self.staying < self._wanted:
+            try:
+                self._add()
+            except OSError as error:
+                _LOG.failure("worker-not-started", error)
+                return
 
     def _add(self) -> None:
-        pid, ours = spawn(self._start)
+        taken = {member.number for member in self.members}
+        number = next(number for number in itertools.count() if number not in taken)
+        pid, ours = spawn(self._start, number, self._run_dir)
         ours.setblocking(False)
-        member = Member(pid, ours)
+        member = Member(number, pid, ours)
         self.members.append(member)
         self._selector.register(ours, selectors.EVENT_READ, member)
+
+    def _dismiss(self) -> None:
+        """Lets those go that leave and have nothing in hand. One that has not begun has nothing to end."""
+        for member in [one for one in self.members if one.leaving and not one.batches]:
+            if not member.ready:
+                os.kill(member.pid, signal.SIGKILL)
+            self.members.remove(member)
+            self._let_go(member)
+
+    def _let_go(self, member: Member) -> None:
+        self._selector.unregister(member.socket)
+        member.socket.close()
+        self._ending.append((member.pid, time.monotonic() + ENDING_SECONDS))
+
+    def _reap(self, now: float) -> None:
+        late = [pid for pid, until in self._ending if now > until]
+        for pid in late:
+            os.kill(pid, signal.SIGKILL)  # ours still: it was not waited for
+        self._ending = [(pid, until) for pid, until in self._ending if os.waitpid(pid, os.WNOHANG) == (0, 0)]
 
     def _send(self, member: Member, jobs: list[AnyJob]) -> None:
         if not member.batches:
@@ -150,7 +231,7 @@ class LocalPool:
 
     def _try_suspects(self) -> None:
         for member in self.members:
-            if self._suspects and member.ready and not member.batches:
+            if self._suspects and member.ready and not member.batches and not member.leaving:
                 job, member.tries = self._suspects.popleft()
                 member.alone = True
                 self._send(member, [job])
@@ -178,12 +259,12 @@ class LocalPool:
                 self._suspects.append((batch[0], member.tries + 1))
             else:
                 yield batch[0], _given_up(batch[0])
-        self._add()
+        self._fill()
         self._try_suspects()
 
 
 def _has_room(member: Member) -> bool:
-    return member.ready and not member.alone and len(member.batches) < DEPTH
+    return member.ready and not (member.alone or member.leaving) and len(member.batches) < DEPTH
 
 
 def _given_up(job: AnyJob) -> AnyResult:

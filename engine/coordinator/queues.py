@@ -71,6 +71,11 @@ class Queues:
         return len(self._plans) + len(self._surveys) + len(self._others)
 
     @property
+    def waiting_plans(self) -> int:
+        """How many objects wait to be planned."""
+        return len(self._plans)
+
+    @property
     def put_off_count(self) -> int:
         return len(self._later)
 

@@ -15,7 +15,8 @@ from typing import Final
 from engine import log
 from engine.config import GatewayConfig, load_gateway
 from engine.errors import ConfigError, PenstockError
-from engine.metrics.meter import Meter, read
+from engine.metrics.meter import Meter
+from engine.metrics.reading import read
 from engine.process import leave_no_traces, resident_bytes
 from engine.spool import associations
 from engine.spool.budget import SUPERVISOR, Budget, measure
