@@ -1,7 +1,8 @@
 """The door of the spool: from the first byte of an object to its durable name in received/.
 
 Invariants
-    1. An object is acknowledged after: written → fdatasync → renamed into received/ → fsync(received/).
+    1. An object is acknowledged after: written → on its way to the disk to the end → renamed into received/ → fsync(received/).
+       `writeback` says what the second step is: fdatasync, or less where the journal's order makes less enough.
     2. A few threads do the syncs, off the event loop, for all associations that are not alone. Each takes all that waits
        as one group; groups that sync at the same time share the file system's journal commits.
     3. A failed sync is never repeated: the kernel may have marked the pages clean (fsync(2), "fsyncgate"). The object is refused,
@@ -25,7 +26,7 @@ from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
 from engine.spool.layout import ORIGINAL, PART, Spool
 from engine.spool.nursery import Nursery
-from engine.spool.writeback import starter
+from engine.spool.writeback import Writeback
 
 RESERVE = 1 << 20
 GROUP = 64
@@ -91,7 +92,7 @@ class Intake:
         self._durable = durability == "fsync"
         self._tell = tell
         self._after = after
-        self._start_writeback = starter()
+        self._writeback = Writeback(spool.received)
         self.alone = False
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         self._incoming = os.open(spool.incoming, flags)
@@ -142,7 +143,7 @@ class Intake:
             if written != size:
                 self._write_rest(incoming.fd, spans, written)
             if self._durable and self.alone and incoming.size - incoming.started >= BEGIN:
-                self._start_writeback(incoming.fd, incoming.started, incoming.size - incoming.started)
+                self._writeback.begin(incoming.fd, incoming.started, incoming.size - incoming.started)
                 incoming.started = incoming.size
             if self._durable and incoming.size - incoming.synced >= EARLY and not incoming.syncing:
                 incoming.synced, incoming.syncing = incoming.size, True
@@ -232,6 +233,9 @@ class Intake:
         return group, False
 
     def _commit(self, group: list[Incoming], folder: int) -> list[SpoolError | None]:
+        if len(group) > 1:
+            for incoming in group:
+                self._writeback.begin(incoming.fd, 0, 0)
         errors: list[SpoolError | None] = [self._sync(incoming) for incoming in group]
         for index, incoming in enumerate(group):
             if errors[index] is None:
@@ -253,7 +257,7 @@ class Intake:
                     raise OSError(errno.EIO, "an earlier sync failed")
                 if (refused := self._checked(incoming)) is not None:
                     return refused
-                os.fdatasync(incoming.fd)
+                self._writeback.finish(incoming.fd)
             finally:
                 os.close(incoming.fd)
         except OSError as error:

@@ -12,6 +12,7 @@ from engine.receiver.limits import Limits
 from engine.receiver.server import BROKEN
 from engine.spool.budget import Budget
 from engine.spool.intake import RESERVE
+from engine.spool.writeback import Writeback
 from tests.support.receiver import (
     CT,
     IMPLICIT,
@@ -131,7 +132,7 @@ def test_a_failed_sync_is_answered_with_a700_and_ends_the_process(
         other.send(half[:-100])
         wait(lambda: len(receiver.incoming()) == 1, "the start of the other object")
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fdatasync", fail)
+            patch.setattr(Writeback, "finish", lambda _self, fd: fail(fd))
             assert peer.store("1.2.3") == 0xA700
         other.send(half[-100:])  # the disk is well again, but nothing can be believed any more
         assert other.response().status == 0xA700

@@ -17,6 +17,7 @@ from engine.errors import SpoolError
 from engine.spool.intake import EARLY, RESERVE, Group
 from engine.spool.layout import object_id
 from engine.spool.nursery import FILES, Nursery
+from engine.spool.writeback import Writeback
 from tests.support.intake import Door
 
 NAME = object_id("0" * 16, 1)
@@ -56,7 +57,8 @@ def test_the_order_is_sync_rename_sync_of_the_folder_answer(
 
     group = [door.take(NAME, b"abcdef"), door.take(OTHER, b"abcdef")]
     alone = door.take(object_id("0" * 16, 3), b"abcdef")
-    for name in ("fdatasync", "rename", "fsync"):
+    monkeypatch.setattr(Writeback, "finish", lambda _self, _fd: done.append("finish"))
+    for name in ("rename", "fsync"):
         monkeypatch.setattr(os, name, spy(name))
 
     def tell(told: Group) -> None:
@@ -65,11 +67,11 @@ def test_the_order_is_sync_rename_sync_of_the_folder_answer(
 
     monkeypatch.setattr(door.intake, "_tell", tell)
     assert door.intake._commit(group, door.intake._received) == [None, None]
-    assert done == ["fdatasync", "fdatasync", "rename", "rename", "fsync"]
+    assert done == ["finish", "finish", "rename", "rename", "fsync"]
     done.clear()
     door.intake.commit(alone)
     door.settle(1)
-    assert done == ["fdatasync", "rename", "fsync", "tell"]
+    assert done == ["finish", "rename", "fsync", "tell"]
 
 
 def test_a_group_shares_the_sync_of_the_folder(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +100,7 @@ def test_with_flush_nothing_is_synced_and_the_answer_comes_at_once(
     def never(fd: int) -> None:
         raise AssertionError("synced")
 
-    monkeypatch.setattr(os, "fdatasync", never)
+    monkeypatch.setattr(Writeback, "finish", lambda _self, fd: never(fd))
     monkeypatch.setattr(os, "fsync", never)
     door.intake.commit(door.take(NAME, b"abcdef"))
     assert door.told == [(NAME, None)]
@@ -112,13 +114,13 @@ def test_a_failed_sync_is_never_tried_again_and_refuses_everything_after_it(
 ) -> None:
     calls: list[int] = []
 
-    def fail(fd: int) -> None:
+    def fail(_: Writeback, fd: int) -> None:
         calls.append(fd)
         raise OSError(errno.EIO, "no")
 
     first, second = door.take(NAME, b"abcdef"), door.take(OTHER, b"abcdef")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", fail)
+        patch.setattr(Writeback, "finish", fail)
         door.intake.commit(first)
         assert [(name, error.code if error else "") for name, error in door.settle(1)] == [
             (NAME, "sync-failed")

@@ -11,7 +11,7 @@ import pytest
 
 from engine.spool.intake import AT_ONCE, BEGIN
 from engine.spool.layout import object_id
-from engine.spool.writeback import starter
+from engine.spool.writeback import Writeback
 from tests.support.intake import Door
 
 NAME = object_id("0" * 16, 1)
@@ -44,11 +44,12 @@ def test_an_association_that_is_alone_is_committed_at_once_and_as_durably(
     door.intake.alone = True
     small = door.take(NAME, bytes(AT_ONCE))
     large = door.take(OTHER, bytes(AT_ONCE + 1))
-    for name in ("fdatasync", "rename", "fsync"):
+    monkeypatch.setattr(Writeback, "finish", lambda _self, _fd: done.append("finish"))
+    for name in ("rename", "fsync"):
         monkeypatch.setattr(os, name, spy(name))
     door.intake.commit(small)
     assert door.told == [(NAME, None)]
-    assert done == ["fdatasync", "rename", "fsync"]
+    assert done == ["finish", "rename", "fsync"]
     assert threads == {threading.get_ident()}
     assert [len(group.results) for group in door.after] == [1]
     door.intake.commit(large)
@@ -58,7 +59,7 @@ def test_an_association_that_is_alone_is_committed_at_once_and_as_durably(
 
 def test_the_way_to_the_disk_begins_early_when_alone(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[tuple[int, int]] = []
-    monkeypatch.setattr(door.intake, "_start_writeback", lambda _fd, at, count: begun.append((at, count)))
+    monkeypatch.setattr(Writeback, "begin", lambda _self, _fd, at, count: begun.append((at, count)))
     for alone in (False, True):
         door.intake.alone = alone
         incoming = door.take(NAME, bytes(BEGIN - 1))
@@ -67,12 +68,3 @@ def test_the_way_to_the_disk_begins_early_when_alone(door: Door, monkeypatch: py
         door.intake.write(incoming, [b"x"], 1)
         door.intake.discard(incoming)
     assert begun == [(0, BEGIN), (BEGIN, BEGIN + 5)]
-
-
-def test_beginning_to_write_takes_any_descriptor(tmp_path: Path) -> None:
-    start = starter()
-    with (tmp_path / "x").open("wb") as file:
-        file.write(b"abc")
-        file.flush()
-        start(file.fileno(), 0, 3)
-    start(99999, 0, 3)  # no such descriptor: nothing is promised, so nothing is raised

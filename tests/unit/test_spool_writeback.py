@@ -1,0 +1,98 @@
+"""How bytes get to the disk before their name: by the journal's order where there is one, by fdatasync elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.spool.writeback import WAIT_WRITE_WAIT, Writeback, has_ext4_journal
+
+
+def pretend(tmp_path: Path, *, journal: bool) -> Path:
+    """A /sys in which the file system of tmp_path is ext4."""
+    device = tmp_path.stat().st_dev
+    sys = tmp_path / "sys"
+    disk = sys / "devices" / "disk"
+    disk.mkdir(parents=True)
+    (sys / "dev" / "block").mkdir(parents=True)
+    (sys / "dev" / "block" / f"{os.major(device)}:{os.minor(device)}").symlink_to(disk)
+    about = sys / "fs" / "ext4" / "disk"
+    about.mkdir(parents=True)
+    if journal:
+        (about / "journal_task").touch()
+    return sys
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_ext4_counts_with_a_journal_alone(tmp_path: Path, journal: bool) -> None:
+    assert has_ext4_journal(tmp_path, pretend(tmp_path, journal=journal)) is journal
+
+
+def test_a_system_that_does_not_tell_is_not_believed(tmp_path: Path) -> None:
+    assert not has_ext4_journal(tmp_path, tmp_path / "nothing")
+
+
+def test_memory_has_no_journal() -> None:
+    shm = Path("/dev/shm")
+    if not shm.is_dir():
+        pytest.skip("no tmpfs here")
+    assert not Writeback(shm).in_order
+
+
+@pytest.fixture
+def writeback(tmp_path: Path) -> Writeback:
+    return Writeback(tmp_path)
+
+
+def test_without_the_order_it_is_fdatasync(
+    writeback: Writeback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    writeback.in_order = False
+    with (tmp_path / "x").open("wb") as file:
+        writeback.finish(file.fileno())
+        assert synced == [file.fileno()]
+
+
+def test_with_the_order_the_whole_file_is_written_and_waited_for(
+    writeback: Writeback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(fd: int) -> None:
+        raise AssertionError("a commit more than needed")
+
+    monkeypatch.setattr(os, "fdatasync", never)
+    writeback.in_order = True
+    real = writeback._call
+    assert real is not None
+    calls: list[tuple[int, int, int]] = []
+
+    def call(descriptor: int, at: int, count: int, flags: int) -> int:
+        calls.append((at, count, flags))
+        return real(descriptor, at, count, flags)
+
+    writeback._call = call
+    with (tmp_path / "x").open("wb") as file:
+        file.write(bytes(1_000_000))
+        file.flush()
+        writeback.finish(file.fileno())
+    assert calls == [(0, 0, WAIT_WRITE_WAIT)]
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_what_the_kernel_refuses_is_an_error(writeback: Writeback, in_order: bool) -> None:
+    writeback.in_order = in_order
+    with pytest.raises(OSError, match="descriptor") as caught:
+        writeback.finish(99_999)
+    assert caught.value.errno == errno.EBADF
+
+
+def test_beginning_promises_nothing_and_raises_nothing(writeback: Writeback, tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as file:
+        file.write(b"abc")
+        file.flush()
+        writeback.begin(file.fileno(), 0, 3)
+    writeback.begin(99_999, 0, 3)
