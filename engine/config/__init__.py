@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from engine.config.destinations import (
+    DestinationConfig,
+    DicomDestination,
+    FolderDestination,
+    PenstockDestination,
+    S3Destination,
+    StowDestination,
+    UploaderConfig,
+)
 from engine.config.enrolment import EnrolmentConfig
 from engine.config.gateway import (
     GatewayConfig,
@@ -13,16 +22,19 @@ from engine.config.gateway import (
     PoolConfig,
     ProfileConfig,
     ReceiverConfig,
-    RouteConfig,
     SpoolConfig,
-    UploaderConfig,
 )
 from engine.config.loader import load_gateway, load_platform
 from engine.config.platform import PlatformConfig, PlatformServerConfig
+from engine.config.routes import RouteConfig
 from engine.config.sections import LogConfig
+from engine.config.web import WebConfig
 
 __all__ = [
+    "DestinationConfig",
+    "DicomDestination",
     "EnrolmentConfig",
+    "FolderDestination",
     "GatewayConfig",
     "IdentityConfig",
     "LogConfig",
@@ -30,14 +42,18 @@ __all__ = [
     "NameConfig",
     "PassesConfig",
     "PeerConfig",
+    "PenstockDestination",
     "PlatformConfig",
     "PlatformServerConfig",
     "PoolConfig",
     "ProfileConfig",
     "ReceiverConfig",
     "RouteConfig",
+    "S3Destination",
     "SpoolConfig",
+    "StowDestination",
     "UploaderConfig",
+    "WebConfig",
     "load_gateway",
     "load_platform",
 ]

@@ -22,19 +22,27 @@ def load_gateway(path: str | Path) -> GatewayConfig:
     config = _load(path, GatewayConfig)
     folder = path.absolute().parent
 
-    def place(name: str) -> str:
-        return str(folder / name) if is_profile_file(name) else name
+    def place(name: str | None) -> str | None:
+        return str(folder / name) if name is not None and is_profile_file(name) else name
 
     return msgspec.structs.replace(
         config,
-        profile=ProfileConfig(name=place(config.profile.name)),
-        routes=tuple(msgspec.structs.replace(route, profile=place(route.profile)) for route in config.routes),
+        profile=ProfileConfig(name=place(config.profile.name) or config.profile.name),
+        routes=tuple(msgspec.structs.replace(one, profile=place(one.profile)) for one in config.routes),
+        destinations=tuple(
+            msgspec.structs.replace(one, profile=place(one.profile)) for one in config.destinations
+        ),
     )
 
 
 def load_platform(path: str | Path) -> PlatformConfig:
     """The platform's configuration. Relative paths in it count from the file's folder. Raises ConfigError."""
-    return _load(Path(path), PlatformConfig)
+    path = Path(path)
+    config = _load(path, PlatformConfig)
+    password = config.platform.database_password_file
+    place = str(path.absolute().parent / password) if password else ""
+    server = msgspec.structs.replace(config.platform, database_password_file=place)
+    return msgspec.structs.replace(config, platform=server)
 
 
 def _load(path: Path, kind: type[C]) -> C:

@@ -1,73 +1,47 @@
-"""The platform's routes. Every one needs a verified client; what it sees is its own tenant's."""
+"""The two applications: one for gateways and machines, which have client certificates, and one for people.
+
+A room brings its routes as a list from `routes(platform)` in its own `routes` module; every route has a name.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from engine import log
-from engine.errors import PenstockError, Refusal, TransportError
-from engine.platform import receipts, stow
+from engine.errors import PenstockError
+from engine.platform import machine_routes
 from engine.platform.answers import json_answer, problem_answer
-from engine.platform.commit import Committer
-from engine.platform.keys import MasterKey, SigningKey
-from engine.platform.library import Library
-from engine.platform.storage import Storage
-from engine.platform.tls import PEER, Peer
+from engine.platform.parts import Platform
 
-REQUESTS_AT_ONCE = 64
-_MOST_LISTED = 1000
-_DRAINED_BYTES = 16 << 20
-_DRAIN_SECONDS = 5.0
+__all__ = ["Platform", "make_app", "make_web_app"]
+
 _LOG = log.get("platform")
 
 
-@dataclass(frozen=True)
-class Platform:
-    """What the routes work with; one for each serving process."""
-
-    storage: Storage
-    master: MasterKey
-    signing: SigningKey
-    committer: Committer
-    library: Library
-
-
 def make_app(platform: Platform) -> Starlette:
-    """The application: STOW-RS at /studies and /dicom-web/studies, the rest under /penstock/v1."""
-    slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
+    """The application of `[platform]`, behind mutual TLS."""
+    return _application([*machine_routes.routes(platform)])
 
-    async def store(request: Request) -> Response:
-        async with slots:
-            return await _store(platform, request)
 
-    def route(path: str, method: str, work: Callable[[Platform, Request], Awaitable[Response]]) -> Route:
-        async def endpoint(request: Request) -> Response:
-            return await work(platform, request)
+def make_web_app(platform: Platform) -> Starlette:
+    """The application of `[web]`: TLS without client certificates."""
 
-        return Route(path, endpoint, methods=[method])
+    async def health(_request: Request) -> Response:
+        failed = platform.committer.failed
+        return json_answer({"status": "failed" if failed else "ok"}, 503 if failed else 200)
 
-    stow_routes = [
-        Route("/studies", store, methods=["POST"]),
-        Route("/studies/{study}", store, methods=["POST"]),
-    ]
-    own = [
-        route("/health", "GET", _health),
-        route("/key", "GET", _key),
-        route("/studies", "GET", _studies),
-        route("/studies/{study}/instances", "GET", _instances),
-        route("/studies/{study}/instances/{instance}", "GET", _object),
-    ]
+    return _application([Route("/health", health, methods=["GET"], name="web-health")])
+
+
+def _application(routes: Sequence[BaseRoute]) -> Starlette:
     return Starlette(
-        routes=[*stow_routes, Mount("/dicom-web", routes=stow_routes), Mount("/penstock/v1", routes=own)],
+        routes=routes,
         exception_handlers={
             PenstockError: _foreseen,
             ClientDisconnect: _gone,
@@ -75,129 +49,6 @@ def make_app(platform: Platform) -> Starlette:
             Exception: _broken,
         },
     )
-
-
-def _peer(request: Request) -> Peer:
-    peer = request.scope.get(PEER)
-    if not isinstance(peer, Peer):
-        raise TransportError(
-            "no-tenant",
-            "the client certificate names no organization",
-            hint="use a certificate whose subject has an O",
-        )
-    return peer
-
-
-async def _store(platform: Platform, request: Request) -> Response:
-    body = request.stream()
-    try:
-        peer = _peer(request)
-        if platform.committer.failed:
-            raise platform.committer.refusal()
-        with stow.Intake(platform.storage, platform.master, peer, request.path_params.get("study")) as intake:
-            await stow.receive(body, request.headers.get("content-type", ""), intake)
-            stored = await intake.commit(platform.committer)
-            answer = receipts.response(stored, intake.failures, platform.signing)
-    except PenstockError as problem:
-        _LOG.warning("request-refused", code=problem.code)
-        return problem_answer(problem, close=not await _drain(body))
-    if not stored and not intake.failures:
-        return problem_answer(Refusal("multipart", "the request holds no object"))
-    status = 200 if not intake.failures else 202 if stored else 409
-    return Response(answer, status, {"cache-control": "no-store"}, media_type="application/dicom+json")
-
-
-async def _drain(body: AsyncIterator[bytes]) -> bool:
-    """Read what is left of a refused body, so that the client gets to read the answer; False if it is too
-    much.
-    """
-    drained = 0
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for piece in body:
-                drained += len(piece)
-                if drained > _DRAINED_BYTES:
-                    return False
-    except TimeoutError:
-        return False
-    return True
-
-
-async def _health(platform: Platform, request: Request) -> Response:
-    _peer(request)
-    failed = platform.committer.failed
-    return json_answer({"status": "failed" if failed else "ok"}, 503 if failed else 200)
-
-
-async def _key(platform: Platform, request: Request) -> Response:
-    _peer(request)
-    public = base64.b64encode(platform.signing.public).decode("ascii")
-    return json_answer({"algorithm": "Ed25519", "key_id": platform.signing.key_id, "public_key": public})
-
-
-async def _studies(platform: Platform, request: Request) -> Response:
-    limit, offset = _window(request)
-    hashed_id, study = request.query_params.get("hashed_id"), request.query_params.get("study")
-    found = await asyncio.to_thread(
-        platform.library.studies, _peer(request).tenant, hashed_id, study, limit, offset
-    )
-    listed = [
-        {
-            "study_instance_uid": row.study_instance_uid,
-            "hashed_id": row.hashed_id,
-            "modalities": row.modalities,
-            "objects": row.objects,
-            "bytes": row.bytes,
-            "last_received": row.last_received,
-        }
-        for row in found
-    ]
-    return json_answer({"studies": listed})
-
-
-async def _instances(platform: Platform, request: Request) -> Response:
-    limit, offset = _window(request)
-    study = request.path_params["study"]
-    found = await asyncio.to_thread(platform.library.instances, _peer(request).tenant, study, limit, offset)
-    if not found and not offset:
-        raise TransportError("not-found", "there is no such study")
-    listed = [
-        {
-            "sop_instance_uid": row.sop_instance_uid,
-            "series_instance_uid": row.series_instance_uid,
-            "sop_class_uid": row.sop_class_uid,
-            "transfer_syntax_uid": row.transfer_syntax_uid,
-            "modality": row.modality,
-            "hashed_id": row.hashed_id,
-            "digest": row.digest.hex(),
-            "bytes": row.length,
-            "received": row.received,
-        }
-        for row in found
-    ]
-    return json_answer({"instances": listed})
-
-
-async def _object(platform: Platform, request: Request) -> Response:
-    study, instance = request.path_params["study"], request.path_params["instance"]
-    row, chunks = await asyncio.to_thread(platform.library.open, _peer(request).tenant, study, instance)
-    headers = {
-        "content-length": str(row.length),
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-    }
-    return StreamingResponse(chunks, 200, headers, media_type="application/dicom")
-
-
-def _window(request: Request) -> tuple[int, int]:
-    try:
-        limit = int(request.query_params.get("limit", "100"))
-        offset = int(request.query_params.get("offset", "0"))
-    except ValueError as problem:
-        raise Refusal("query", "limit and offset must be whole numbers") from problem
-    if not 1 <= limit <= _MOST_LISTED or not 0 <= offset < 1 << 62:
-        raise Refusal("query", f"limit must be 1 to {_MOST_LISTED}, offset not negative")
-    return limit, offset
 
 
 async def _foreseen(_request: Request, problem: Exception) -> Response:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from engine import log
 from engine.errors import PenstockError, Refusal, SpoolError
+from engine.platform.database.connection import database_error
 from engine.platform.index import Index, IndexRow
 from engine.platform.storage import ArrivingObject, Storage, storage_error
+from engine.platform.writing import Writing
 
 _LOG = log.get("platform")
 _MOST_OBJECTS = 256
-_SQLITE_FULL = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Committer:
     process is started again.
     """
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    def __init__(self, storage: Storage, index: Index) -> None:
+        self._storage, self._index = storage, index
         self._waiting: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="commit", daemon=True)
         self.failed = False
@@ -82,26 +84,22 @@ class Committer:
         return await asyncio.shield(group.done)
 
     def _work(self) -> None:
-        index = self._storage.open_index()
-        try:
-            while (first := self._waiting.get()) is not None:
-                groups = [first]
-                while sum(len(group.objects) for group in groups) < _MOST_OBJECTS:
-                    try:
-                        another = self._waiting.get_nowait()
-                    except queue.Empty:
-                        break
-                    if another is None:
-                        self._waiting.put(None)
-                        break
-                    groups.append(another)
-                self._commit_groups(index, groups)
-        finally:
-            index.close()
+        while (first := self._waiting.get()) is not None:
+            groups = [first]
+            while sum(len(group.objects) for group in groups) < _MOST_OBJECTS:
+                try:
+                    another = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if another is None:
+                    self._waiting.put(None)
+                    break
+                groups.append(another)
+            self._commit_groups(groups)
 
-    def _commit_groups(self, index: Index, groups: list[_Group]) -> None:
+    def _commit_groups(self, groups: list[_Group]) -> None:
         try:
-            answers = self._store(index, [item for group in groups for item in group.objects])
+            answers = self._store([item for group in groups for item in group.objects])
         except PenstockError as problem:
             _LOG.error("commit-failed", code=problem.code)
             for group in groups:
@@ -118,18 +116,16 @@ class Committer:
             _answer(group, answers[at : at + len(group.objects)])
             at += len(group.objects)
 
-    def _store(self, index: Index, objects: list[Arrived]) -> list[IndexRow | Refusal]:
+    def _store(self, objects: list[Arrived]) -> list[IndexRow | Refusal]:
         try:
             if self.failed:
                 raise self.refusal()
             self._sync(objects)
-            with index.transaction():
-                answers = [self._judge(index, item) for item in objects]
-        except sqlite3.Error as problem:
+            with self._index.transaction() as writing:
+                answers = self._judge(writing, objects)
+        except SQLAlchemyError as problem:
             _abandon(objects)
-            full = getattr(problem, "sqlite_errorcode", 0) == _SQLITE_FULL
-            code = "storage-full" if full else "index-failed"
-            raise SpoolError(code, f"the platform's index failed: {problem}", retryable=True) from problem
+            raise database_error(problem) from problem
         except BaseException:
             _abandon(objects)
             raise
@@ -152,14 +148,32 @@ class Committer:
             self.failed = True
             raise storage_error(problem) from problem
 
-    def _judge(self, index: Index, item: Arrived) -> IndexRow | Refusal:
-        before = index.find(item.row.tenant, item.row.sop_instance_uid)
-        if before is not None and self._storage.exists(before.object_id):
-            if before.digest == item.row.digest:
-                return before
-            return Refusal("other-digest", "another object with this SOP Instance UID is stored already")
-        index.add(item.row)
-        return item.row
+    def _judge(self, writing: Writing, objects: list[Arrived]) -> list[IndexRow | Refusal]:
+        known = writing.find((item.row.tenant, item.row.sop_instance_uid) for item in objects)
+        answers: list[IndexRow | Refusal] = []
+        new: list[IndexRow] = []
+        lost: list[IndexRow] = []
+        for item in objects:
+            key = item.row.tenant, item.row.sop_instance_uid
+            before = known.get(key)
+            if before is not None and self._storage.exists(before.object_id):
+                same = before.digest == item.row.digest
+                answers.append(
+                    before
+                    if same
+                    else Refusal(
+                        "other-digest", "another object with this SOP Instance UID is stored already"
+                    )
+                )
+                continue
+            if before is not None:
+                lost.append(before)
+            new.append(item.row)
+            known[key] = item.row
+            answers.append(item.row)
+        writing.remove(lost)
+        writing.add(new)
+        return answers
 
 
 def _answer(group: _Group, answer: list[IndexRow | Refusal] | PenstockError) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 
 from engine import log
 from engine.errors import SpoolError, TransportError
 from engine.platform.encryption import decrypt
-from engine.platform.index import IndexRow, StudyRow
+from engine.platform.index import Index, IndexRow, SeriesRow, StudyRow
 from engine.platform.keys import MasterKey
 from engine.platform.storage import Storage
 
@@ -19,27 +18,22 @@ _LOG = log.get("platform")
 class Library:
     """Reads for one tenant at a time. Methods block; any thread may call them."""
 
-    def __init__(self, storage: Storage, master: MasterKey) -> None:
-        self._storage, self._master = storage, master
-        self._index = storage.open_index()
-        self._turn = threading.Lock()
-
-    def close(self) -> None:
-        """Close the index."""
-        with self._turn:
-            self._index.close()
+    def __init__(self, storage: Storage, master: MasterKey, index: Index) -> None:
+        self._storage, self._master, self._index = storage, master, index
 
     def studies(
         self, tenant: str, hashed_id: str | None, study: str | None, limit: int, offset: int
     ) -> list[StudyRow]:
         """Studies, the latest first."""
-        with self._turn:
-            return self._index.studies(tenant, hashed_id, study, limit, offset)
+        return self._index.studies(tenant, hashed_id, study, limit, offset)
+
+    def series(self, tenant: str, study: str, limit: int, offset: int) -> list[SeriesRow]:
+        """Series of a study."""
+        return self._index.series(tenant, study, limit, offset)
 
     def instances(self, tenant: str, study: str, limit: int, offset: int) -> list[IndexRow]:
         """Objects of a study."""
-        with self._turn:
-            return self._index.instances(tenant, study, limit, offset)
+        return self._index.instances(tenant, study, limit, offset)
 
     def open(self, tenant: str, study: str, sop_instance_uid: str) -> tuple[IndexRow, Iterator[bytes]]:
         """An object's row and its bytes. The first chunk is verified before this returns.
@@ -47,8 +41,7 @@ class Library:
         Raises TransportError("not-found"); SpoolError ("object-missing", "object-altered", "data-key") now
         or while the bytes are taken, naming the object.
         """
-        with self._turn:
-            row = self._index.find(tenant, sop_instance_uid)
+        row = self._index.find(tenant, sop_instance_uid)
         if row is None or row.study_instance_uid != study:
             raise TransportError("not-found", "there is no such object")
         chunks = self._read(row)

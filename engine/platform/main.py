@@ -7,21 +7,23 @@ import contextlib
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine import log
 from engine.config import PlatformConfig
 from engine.errors import ConfigError
-from engine.platform.app import Platform, make_app
-from engine.platform.commit import Committer
+from engine.platform.app import Platform, make_app, make_web_app
+from engine.platform.assembly import assembled, open_database
+from engine.platform.index import Index
 from engine.platform.keys import MasterKey, SigningKey
-from engine.platform.library import Library
 from engine.platform.processes import Family
 from engine.platform.storage import Storage
-from engine.platform.tls import PeerProtocol, server_context, use_tls
+from engine.platform.takeover import take_over
+from engine.platform.tls import PeerProtocol, server_context, use_tls, web_context
 from engine.process import leave_no_traces
 
 GRACE_SECONDS = 20
@@ -38,17 +40,24 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
     """
     log.configure(config.log.level)
     leave_no_traces()
-    settings = config.platform
-    context = server_context(settings.certificate, settings.key, settings.client_ca)
+    settings, web = config.platform, config.web
+    contexts = [server_context(settings.certificate, settings.key, settings.client_ca)]
     master = MasterKey.load(settings.master_key_file)
     storage = Storage.open(settings.storage)
     signing = SigningKey.load_or_make(storage.root / "signing-key")
-    with listen(settings.host, settings.port) as listening, storage.hold():
-        moved, removed = storage.recover()
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(listen(settings.host, settings.port, "platform.port"))]
+        if web is not None:
+            contexts.append(web_context(web.certificate or settings.certificate, web.key or settings.key))
+            sockets.append(stack.enter_context(listen(web.host, web.port, "web.port")))
+        stack.enter_context(storage.hold())
+        moved, removed = _prepare(config, storage)
+        ports = [one.getsockname()[1] for one in sockets]
         _LOG.info(
             "listening",
             host=settings.host,
-            port=listening.getsockname()[1],
+            port=ports[0],
+            web_port=ports[1] if web is not None else 0,
             master_key=master.key_id,
             signing_key=signing.key_id,
             moved=moved,
@@ -56,29 +65,35 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
         )
 
         def serve() -> int:
-            return _serve(listening, context, storage, master, signing)
+            with assembled(config, storage, master, signing) as platform:
+                return _serve(platform, sockets, contexts)
 
         code = serve() if workers == 1 else Family(workers, serve).run()
     _LOG.info("stopped")
     return code
 
 
-def _serve(
-    listening: socket.socket,
-    context: ssl.SSLContext,
-    storage: Storage,
-    master: MasterKey,
-    signing: SigningKey,
-) -> int:
-    committer = Committer(storage)
-    library = Library(storage, master)
-    committer.start()
+def _prepare(config: PlatformConfig, storage: Storage) -> tuple[int, int]:
+    """Migrates the database, and finishes what a crash interrupted; how many objects were moved and removed."""
+    database = open_database(config)
     try:
-        app = make_app(Platform(storage, master, signing, committer, library))
-        server = _Server(
+        index = Index(database)
+        taken = take_over(storage.root, index)
+        if taken:
+            _LOG.info("index-taken-over", objects=taken)
+        return storage.recover(index)
+    finally:
+        database.close()  # a connection must not be forked
+
+
+def _serve(platform: Platform, sockets: Sequence[socket.socket], contexts: Sequence[ssl.SSLContext]) -> int:
+    apps = [make_app(platform), make_web_app(platform)]
+    protocols: list[type[HttpToolsProtocol]] = [PeerProtocol, HttpToolsProtocol]
+    servers = [
+        _Server(
             uvicorn.Config(
                 app,
-                http=PeerProtocol,
+                http=protocol,
                 ws="none",
                 loop="none",
                 lifespan="off",
@@ -91,13 +106,26 @@ def _serve(
                 ssl_context_factory=use_tls(context),
             )
         )
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.serve(sockets=[listening]))
-    finally:
-        committer.stop()
-        library.close()
-        storage.close()
+        for app, protocol, context in zip(apps, protocols, contexts, strict=False)
+    ]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve_all(servers, sockets))
     return 0
+
+
+async def _serve_all(servers: Sequence[uvicorn.Server], sockets: Sequence[socket.socket]) -> None:
+    """Until SIGTERM or SIGINT, which ends all of them."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        for server in servers:
+            server.handle_exit(signal.SIGTERM, None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    async with asyncio.TaskGroup() as group:
+        for server, listening in zip(servers, sockets, strict=True):
+            group.create_task(server.serve(sockets=[listening]))
 
 
 class _Server(uvicorn.Server):
@@ -107,19 +135,12 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT begin the end."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+        """`_serve_all` has taken them."""
+        yield
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError that says who could be in the way."""
+def listen(host: str, port: int, key: str = "platform.port") -> socket.socket:
+    """A listening socket; `key` is what the configuration calls the port. Raises ConfigError that says who could be in the way."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -134,6 +155,6 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(
             "address-unusable",
             f"cannot listen at {host} port {port}: {problem.strerror}",
-            hint="another process may have the port: choose another `platform.port`",
+            hint=f"another process may have the port: choose another `{key}`",
         ) from problem
     return listening

@@ -1,6 +1,6 @@
 """Where objects lie, and what survives a crash.
 
-    STORAGE/  0700   lock · index.sqlite · signing-key 0600 · nursery/<process>/ (see engine.spool.nursery)
+    STORAGE/  0700   lock · platform.sqlite · signing-key 0600 · nursery/<process>/ (see engine.spool.nursery)
                      incoming/<object id> · objects/<xx>/<object id>
 
 An object is written to `incoming` under a random object id, made durable there, and then indexed; the row
@@ -23,7 +23,7 @@ from pathlib import Path
 from engine.errors import ConfigError, PenstockError, SpoolError
 from engine.platform.description import Description, DescriptionReader
 from engine.platform.encryption import EncryptedWriter
-from engine.platform.index import Index, IndexRow, SQLiteIndex
+from engine.platform.index import Index, IndexRow
 from engine.platform.keys import KEY_BYTES, MasterKey
 from engine.spool.nursery import Nursery
 
@@ -79,29 +79,20 @@ class Storage:
         finally:
             os.close(descriptor)
 
-    def open_index(self) -> Index:
-        """A connection of its own to the index, for one thread."""
-        return SQLiteIndex(self.root / "index.sqlite")
-
-    def recover(self) -> tuple[int, int]:
+    def recover(self, index: Index) -> tuple[int, int]:
         """Finish or undo what a crash interrupted; call it before any process serves.
 
         Returns how many objects were moved and how many leftovers removed.
         """
         shutil.rmtree(self.root / "nursery", ignore_errors=True)
-        index = self.open_index()
-        try:
-            moved = removed = 0
-            for path in sorted(self.incoming.iterdir()):
-                if index.holds(path.name):
-                    path.rename(self.final_path(path.name))
-                    moved += 1
-                else:
-                    path.unlink()
-                    removed += 1
-            return moved, removed
-        finally:
-            index.close()
+        found = {path.name: path for path in self.incoming.iterdir()}
+        indexed = index.holds(found.keys())
+        for name, path in found.items():
+            if name in indexed:
+                path.rename(self.final_path(name))
+            else:
+                path.unlink()
+        return len(indexed), len(found) - len(indexed)
 
     def create(self, object_id: str) -> int:
         """A new file in `incoming`, open for writing. Called by one thread of each serving process. Raises OSError."""

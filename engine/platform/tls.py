@@ -96,26 +96,9 @@ class _ServerContext(ssl.SSLContext):
 
 def server_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
     """The server's side of mutual TLS. Raises ConfigError that names the file that cannot be used."""
-    context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
+    _must_be_there(client_ca)
+    context = web_context(certificate, key)
     context.verify_mode = ssl.CERT_REQUIRED
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
-    context.sslobject_class = _ServerSide
-    for path in (certificate, key, client_ca):
-        if not path.is_file():
-            raise ConfigError(
-                "tls-file", f"there is no file {path}", hint="penstock platform certificates makes all three"
-            )
-    try:
-        context.load_cert_chain(certificate, key)
-    except (ssl.SSLError, OSError) as problem:
-        raise ConfigError(
-            "tls-certificate",
-            f"cannot use the certificate {certificate} with the key {key}: {_why(problem)}",
-            hint="both must be PEM and belong to each other",
-        ) from problem
     try:
         context.load_verify_locations(client_ca)
     except (ssl.SSLError, OSError) as problem:
@@ -125,6 +108,34 @@ def server_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLCont
             hint="it must be PEM certificates",
         ) from problem
     return context
+
+
+def web_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS of the same strength for clients without certificates. Raises ConfigError that names the file."""
+    context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslobject_class = _ServerSide
+    for path in (certificate, key):
+        _must_be_there(path)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as problem:
+        raise ConfigError(
+            "tls-certificate",
+            f"cannot use the certificate {certificate} with the key {key}: {_why(problem)}",
+            hint="both must be PEM and belong to each other",
+        ) from problem
+    return context
+
+
+def _must_be_there(path: Path) -> None:
+    if not path.is_file():
+        raise ConfigError(
+            "tls-file", f"there is no file {path}", hint="penstock platform certificates makes all three"
+        )
 
 
 def _why(problem: OSError) -> str:

@@ -98,10 +98,20 @@ class Pki:
 class PlatformProcess:
     """`penstock platform` in a process of its own. Its log lines are collected in `lines`."""
 
-    def __init__(self, folder: Path, pki: Pki, *arguments: str, storage: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pki: Pki,
+        *arguments: str,
+        storage: Path | None = None,
+        settings: str = "",
+        web: bool = False,
+    ) -> None:
+        """`settings` are more lines of `[platform]`; `web` adds the listener for people."""
         self.folder, self.pki, self.arguments = folder, pki, arguments
         self.storage = storage or folder / "storage"
-        self.port = 0
+        self.settings, self.web = settings, web
+        self.port = self.web_port = 0
         self.lines: list[dict[str, Any]] = []
         self._process: subprocess.Popen[str] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +124,8 @@ class PlatformProcess:
         config.write_text(
             f'[platform]\nhost = "127.0.0.1"\nport = {self.port}\n'
             f'certificate = "{self.pki.server[0]}"\nkey = "{self.pki.server[1]}"\nclient_ca = "{self.pki.ca}"\n'
-            f'storage = "{self.storage}"\nmaster_key_file = "master-key"\n',
+            f'storage = "{self.storage}"\nmaster_key_file = "master-key"\n{self.settings}\n'
+            + (f'[web]\nhost = "127.0.0.1"\nport = {self.web_port}\n' if self.web else ""),
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "engine.cli", "platform", "--config", str(config), *self.arguments]
@@ -125,7 +136,7 @@ class PlatformProcess:
         threading.Thread(target=self._read, args=(self._process, listening), daemon=True).start()
         port = listening.get(timeout=PATIENCE)
         assert port, f"the platform did not start: {self.lines}"
-        self.port = port
+        self.port, self.web_port = port, self.events("listening")[-1]["web_port"]
         return self
 
     def _read(self, process: subprocess.Popen[str], listening: queue.Queue[int]) -> None:

@@ -1,80 +1,26 @@
-"""The index, and how objects become durable in groups."""
+"""How objects become durable in groups."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from engine.errors import ConfigError, Refusal, SpoolError
 from engine.platform.commit import Arrived, Committer
+from engine.platform.database import Database
 from engine.platform.encryption import CHUNK
-from engine.platform.index import IndexRow, SQLiteIndex
+from engine.platform.index import Index, IndexRow
 from engine.platform.keys import MasterKey
 from engine.platform.storage import ArrivingObject, Storage
+from engine.platform.writing import Writing
 from tests.support.platform_process import pseudonymized
 
-
-def row(number: int, **changes: object) -> IndexRow:
-    values: dict[str, object] = {
-        "tenant": "t",
-        "sop_instance_uid": f"1.{number}",
-        "study_instance_uid": "2.1",
-        "series_instance_uid": "3.1",
-        "sop_class_uid": "4.1",
-        "transfer_syntax_uid": "5.1",
-        "modality": "CT",
-        "hashed_id": "a",
-        "digest": bytes(32),
-        "length": 10,
-        "object_id": f"{number:032x}",
-        "wrapped_key": bytes(40),
-        "master_key_id": "k",
-        "sender": "s",
-        "received": number,
-    }
-    return IndexRow(**{**values, **changes})  # type: ignore[arg-type]
-
-
-def test_the_index_forgets_a_transaction_that_fails(tmp_path: Path) -> None:
-    index = SQLiteIndex(tmp_path / "index")
-    with index.transaction():
-        index.add(row(1))
-
-    def add_two() -> None:
-        with index.transaction():
-            index.add(row(2))
-            index.add(row(3, hashed_id=None))
-
-    with pytest.raises(sqlite3.IntegrityError):
-        add_two()
-    assert index.find("t", "1.1") == row(1)
-    assert index.find("t", "1.2") is None
-    assert index.find("other", "1.1") is None
-    assert index.holds(f"{1:032x}")
-    assert not index.holds(f"{2:032x}")
-    index.close()
-
-
-def test_studies_are_summed_up_by_tenant(tmp_path: Path) -> None:
-    index = SQLiteIndex(tmp_path / "index")
-    with index.transaction():
-        for number in range(4):
-            index.add(row(number, modality=("CT", "SR")[number % 2]))
-        index.add(row(9, study_instance_uid="2.2", hashed_id="b"))
-        index.add(row(8, tenant="u"))
-    [first, second] = index.studies("t", None, None, 10, 0)
-    assert (first.study_instance_uid, first.objects) == ("2.2", 1)
-    assert (second.modalities, second.objects, second.bytes, second.last_received) == (("CT", "SR"), 4, 40, 3)
-    assert index.studies("t", "a", None, 10, 0) == [second]
-    assert index.studies("t", "a", "2.2", 10, 0) == []
-    assert index.studies("t", None, None, 1, 1) == [second]
-    assert [one.sop_instance_uid for one in index.instances("t", "2.1", 2, 1)] == ["1.1", "1.2"]
-    index.close()
+pytest_plugins = ("tests.support.databases",)
 
 
 @pytest.fixture
@@ -88,15 +34,20 @@ def master(tmp_path: Path) -> MasterKey:
     return MasterKey.load(tmp_path / "key")
 
 
+@pytest.fixture
+def index(database: Database) -> Index:
+    return Index(database)
+
+
 def arrive(storage: Storage, master: MasterKey, number: int, size: int = 2000) -> Arrived:
     arriving = ArrivingObject(storage, master, "t", "s")
     arriving.write(pseudonymized(number, size=size))
     return Arrived(arriving, arriving.finish(received=1))
 
 
-def commit(storage: Storage, *groups: list[Arrived]) -> list[list[IndexRow | Refusal]]:
+def commit(storage: Storage, index: Index, *groups: list[Arrived]) -> list[list[IndexRow | Refusal]]:
     async def all_of_them() -> list[list[IndexRow | Refusal]]:
-        committer = Committer(storage)
+        committer = Committer(storage, index)
         waiting = [asyncio.create_task(committer.commit(group)) for group in groups]
         await asyncio.sleep(0)
         committer.start()
@@ -114,10 +65,10 @@ def files(storage: Storage) -> list[str]:
 
 
 def test_groups_that_wait_are_committed_together_and_answered_apart(
-    storage: Storage, master: MasterKey
+    storage: Storage, index: Index, master: MasterKey
 ) -> None:
     groups = [[arrive(storage, master, 1), arrive(storage, master, 2)], [], [arrive(storage, master, 2)]]
-    first, none, repeat = commit(storage, *groups)
+    first, none, repeat = commit(storage, index, *groups)
     assert first == [item.row for item in groups[0]]
     assert none == []
     assert repeat == [groups[0][1].row]
@@ -126,10 +77,10 @@ def test_groups_that_wait_are_committed_together_and_answered_apart(
 
 
 def test_a_failed_sync_stores_nothing_and_nothing_is_taken_afterwards(
-    storage: Storage, master: MasterKey, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, index: Index, master: MasterKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
-        committer = Committer(storage)
+        committer = Committer(storage, index)
         committer.start()
         await committer.commit([arrive(storage, master, 1)])
         syncs = []
@@ -150,23 +101,21 @@ def test_a_failed_sync_stores_nothing_and_nothing_is_taken_afterwards(
 
     asyncio.run(scenario())
     assert len(files(storage)) == 1
-    index = storage.open_index()
     assert [one.sop_instance_uid for one in index.instances("t", "2.25.100", 10, 0)] == [f"2.25.{10**20 + 1}"]
-    index.close()
 
 
 def test_an_index_that_cannot_commit_stores_nothing_and_heals(
-    storage: Storage, master: MasterKey, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, index: Index, master: MasterKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(self: SQLiteIndex, row: IndexRow) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
+    def fails(self: Writing, rows: object) -> None:
+        raise OperationalError("INSERT", None, OSError("disk I/O error"))
 
     async def scenario() -> None:
-        committer = Committer(storage)
+        committer = Committer(storage, index)
         committer.start()
         with monkeypatch.context() as patch:
-            patch.setattr(SQLiteIndex, "add", fails)
-            with pytest.raises(SpoolError, match="index failed"):
+            patch.setattr(Writing, "add", fails)
+            with pytest.raises(SpoolError, match="database failed"):
                 await committer.commit([arrive(storage, master, 1)])
         assert files(storage) == []
         assert len(await committer.commit([arrive(storage, master, 1)])) == 1

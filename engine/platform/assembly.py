@@ -1,0 +1,51 @@
+"""Puts the platform's rooms together for one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.config import PlatformConfig
+from engine.platform.commit import Committer
+from engine.platform.database import Database
+from engine.platform.index import Index
+from engine.platform.institutions import Institutions
+from engine.platform.keys import MasterKey, SigningKey
+from engine.platform.library import Library
+from engine.platform.parts import Platform
+from engine.platform.storage import Storage
+
+
+def open_database(config: PlatformConfig, *, migrate: bool = True) -> Database:
+    """The database that the configuration names. Raises ConfigError."""
+    settings = config.platform
+    return Database.open(settings.database_url, password_file=settings.password_file, migrate=migrate)
+
+
+@contextmanager
+def assembled(
+    config: PlatformConfig, storage: Storage, master: MasterKey, signing: SigningKey
+) -> Iterator[Platform]:
+    """The platform of a serving process, its threads running; all is closed at the end.
+
+    The database's tables have been migrated already.
+    """
+    database = open_database(config, migrate=False)
+    index = Index(database)
+    committer = Committer(storage, index)
+    committer.start()
+    try:
+        yield Platform(
+            settings=config,
+            database=database,
+            storage=storage,
+            master=master,
+            signing=signing,
+            committer=committer,
+            library=Library(storage, master, index),
+            institutions=Institutions(database),
+        )
+    finally:
+        committer.stop()
+        storage.close()
+        database.close()

@@ -1,0 +1,27 @@
+"""What the routes of both listeners work with; one for each serving process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.config import PlatformConfig
+from engine.platform.commit import Committer
+from engine.platform.database import Database
+from engine.platform.institutions import Institutions
+from engine.platform.keys import MasterKey, SigningKey
+from engine.platform.library import Library
+from engine.platform.storage import Storage
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The rooms of the platform. `settings` is the whole configuration."""
+
+    settings: PlatformConfig
+    database: Database
+    storage: Storage
+    master: MasterKey
+    signing: SigningKey
+    committer: Committer
+    library: Library
+    institutions: Institutions
