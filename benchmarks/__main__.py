@@ -10,13 +10,27 @@ from typing import Any
 import click
 import orjson
 
-from benchmarks import environment, gateway, head, hmac_batch, memory, receive, render, rewrite, upload
+from benchmarks import (
+    environment,
+    gateway,
+    head,
+    hmac_batch,
+    memory,
+    receive,
+    render,
+    rewrite,
+    scale,
+    sizes,
+    upload,
+)
 from benchmarks.result import Result
 
 Run = Callable[[Path, int, int], Result]  # work folder, rounds, objects
 
 BENCHMARKS: dict[str, tuple[Run, int]] = {
     "rewrite": (rewrite.run, 1_000),
+    "sizes": (sizes.run, 1_000),
+    "scale": (scale.run, 2_000),
     "head": (head.run, 2_000),
     "hmac": (hmac_batch.run, 500_000),
     "receive": (receive.run, 500),

@@ -60,6 +60,21 @@ def clones(source: Slice, folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def distinct(source: Slice, folder: Path, count: int, studies: int) -> None:
+    """`count` copies in `folder` with SOP Instance UIDs of their own, spread over `studies` studies; same size each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data, ds = source.path.read_bytes(), pydicom.dcmread(source.path, stop_before_pixels=True)
+    instance, study = str(ds.SOPInstanceUID).encode(), str(ds.StudyInstanceUID).encode()
+    for number in range(count):
+        made = data.replace(instance, _numbered(instance, number))
+        (folder / f"{number:06d}.dcm").write_bytes(made.replace(study, _numbered(study, number % studies)))
+
+
+def _numbered(uid: bytes, number: int) -> bytes:
+    """A UID of the same length that ends with the number."""
+    return uid[:-7] + b"1%06d" % number
+
+
 def huge_object(path: Path, size: int) -> None:
     """A multi-frame CT of about `size` bytes (512 × 512 × 16 bits a frame) at `path`, written frame by frame."""
     frame = next(iter(sample.study())).PixelData

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-import orjson
-
+from benchmarks import measure
 from benchmarks.inputs import ROOT, Slice, clones, ct_slice
 from benchmarks.result import Result, Row, Target, ratio
 
@@ -17,6 +13,9 @@ OURS = {
     "copy-aligned": "`copy_file_range` of the whole file",
     "copy-unaligned": "another head, then `copy_file_range`",
     "penstock": "Penstock, `default` profile",
+    "penstock-research": "Penstock, `research` profile",
+    "penstock-aligned": "Penstock, `default`, `--page-align`",
+    "gateway-step": "Penstock, the gateway's step: plan to sidecar, no pixel copied",
 }
 PEERS = ("dcmanon", "dicom-anonymizer", "dicognito")
 PEER_FILES = 200
@@ -54,7 +53,7 @@ def _title(name: str, peers: dict[str, str]) -> str:
 
 def _text(piece: Slice, objects: int, peers: list[str]) -> str:
     text = (
-        f"{objects} copies of {piece.name} ({piece.size:,} bytes, {piece.elements} elements), page cache warm, each "
+        f"{objects} copies of {piece.name} ({piece.size:,} bytes, {piece.elements} elements), page cache warm, leak scan on, each "
         "subject in a process of its own on one core, all in turn, round by round; outputs are removed, untimed, after "
         "every 100. Rates count processor time (user and system), which is all of the time on a machine that is idle."
     )
@@ -64,13 +63,20 @@ def _text(piece: Slice, objects: int, peers: list[str]) -> str:
 
 
 def _targets(rows: dict[str, Row]) -> tuple[Target, ...]:
-    penstock = rows["penstock"]
-    wanted = [("copy-aligned", 0.5, "the plain copy"), ("dcmanon", 5.0, "dcmanon")]
-    wanted += [("dicognito", 25.0, "dicognito"), ("dicom-anonymizer", 25.0, "dicom-anonymizer")]
+    wanted = [
+        ("penstock", "copy-aligned", 0.5, "default to the whole-file copy"),
+        ("penstock", "copy-unaligned", 0.85, "default to the copy at the same unaligned offsets"),
+        ("penstock-research", "copy-aligned", 0.4, "research to the whole-file copy"),
+        ("penstock-aligned", "copy-aligned", 0.8, "page-aligned to the whole-file copy"),
+        ("gateway-step", "copy-aligned", 1.5, "the gateway's step to the whole-file copy"),
+        ("penstock", "dcmanon", 5.0, "default to dcmanon"),
+        ("penstock", "dicognito", 25.0, "default to dicognito"),
+        ("penstock", "dicom-anonymizer", 25.0, "default to dicom-anonymizer"),
+    ]
     return tuple(
-        Target(f"Penstock against {what}", factor, ratio(penstock, rows[name]))
-        for name, factor, what in wanted
-        if name in rows
+        Target(what, factor, ratio(rows[ours], rows[other]))
+        for ours, other, factor, what in wanted
+        if other in rows
     )
 
 
@@ -85,19 +91,8 @@ def _installed_peers() -> dict[str, str]:
 
 
 def _measure(name: str, source: Path, target: Path, objects: int) -> dict[str, float]:
-    """One subject, once, on one core and into a fresh folder."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    if name in PEERS:
-        python, script = ROOT / "build" / "peers" / "bin" / "python", [str(ROOT / "benchmarks" / "peers.py")]
-        objects = min(objects, PEER_FILES)
-    else:
-        python, script = Path(sys.executable), ["-m", "benchmarks.subjects"]
-    core = min(os.sched_getaffinity(0))
-    command = ["taskset", "-c", str(core), str(python), *script, name, str(source), str(target), str(objects)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if told.returncode:
-        raise RuntimeError(f"{name} failed:\n{told.stderr}")
-    shutil.rmtree(target)
-    numbers: dict[str, float] = orjson.loads(told.stdout.splitlines()[-1])
-    return numbers
+    if name not in PEERS:
+        return measure.subject(name, source, target, objects)
+    python, script = ROOT / "build" / "peers" / "bin" / "python", ROOT / "benchmarks" / "peers.py"
+    count = str(min(objects, PEER_FILES))
+    return measure.on_one_core([str(python), str(script), name, str(source), str(target), count], target)

@@ -1,0 +1,131 @@
+"""`python -m benchmarks.compare OLD [NEW]`: two revisions in turn, and what became slower beyond the noise.
+
+Each revision is checked out into a work tree of its own and built there; then both run the same subjects, round by round, so
+that what the machine does meanwhile hits both. A subject is called slower or faster when the middle half of its ratios lies
+on one side of 1 and their median is off by more than `BEYOND`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import orjson
+
+from benchmarks.inputs import ROOT
+
+BEYOND = 0.03
+SUBJECTS = ("head", "hmac", "rewrite")
+_RUN = """
+import sys, tempfile
+from pathlib import Path
+import orjson
+from benchmarks import head, hmac_batch, rewrite
+name, objects = sys.argv[1], int(sys.argv[2])
+run = {"head": head.run, "hmac": hmac_batch.run, "rewrite": rewrite.run}[name]
+rewrite.PEERS = ()
+with tempfile.TemporaryDirectory(dir=sys.argv[3]) as folder:
+    rows = run(Path(folder), 1, objects).describe()["rows"]
+print(orjson.dumps([[row["name"], row["unit"], row["median"]] for row in rows]).decode())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of one subject: `ratios` of new speed to old, one a round; above 1 is faster."""
+
+    name: str
+    ratios: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.ratios)
+
+    @property
+    def verdict(self) -> str:
+        """`slower`, `faster`, or `same`, which is also what noise hides."""
+        low, _, high = statistics.quantiles(self.ratios, n=4) if len(self.ratios) > 1 else self.ratios * 3
+        if high < 1 and self.median < 1 - BEYOND:
+            return "slower"
+        if low > 1 and self.median > 1 + BEYOND:
+            return "faster"
+        return "same"
+
+
+def changes(old: list[list[list[object]]], new: list[list[list[object]]]) -> list[Change]:
+    """Rounds of [name, unit, value] rows of both revisions, paired; a row that only one of them has is left out."""
+    ratios: dict[str, list[float]] = {}
+    for before, after in zip(old, new, strict=True):
+        known = {str(name): float(str(value)) for name, _, value in before}
+        for name, unit, value in after:
+            if str(name) in known:
+                ratio = float(str(value)) / known[str(name)]
+                # What is a time is better when it is less.
+                ratios.setdefault(str(name), []).append(1 / ratio if unit == "µs" else ratio)
+    return [Change(name, tuple(found)) for name, found in ratios.items()]
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new", default="HEAD")
+@click.option("--rounds", default=7, show_default=True, type=click.IntRange(2))
+@click.option("--objects", default=300, show_default=True, type=click.IntRange(10), help="Files a round.")
+@click.option("--subject", "subjects", multiple=True, type=click.Choice(SUBJECTS), help="[default: all]")
+def main(old: str, new: str, rounds: int, objects: int, subjects: tuple[str, ...]) -> None:
+    """Says what is slower and what is faster in NEW than in OLD. Exit code 1: something is slower."""
+    with tempfile.TemporaryDirectory(prefix="penstock-compare-") as folder:
+        places = [
+            _check_out(revision, Path(folder) / name) for name, revision in (("old", old), ("new", new))
+        ]
+        try:
+            found = [
+                change
+                for subject in subjects or SUBJECTS
+                for change in _measured(subject, places, rounds, objects, Path(folder))
+            ]
+        finally:
+            for place in places:
+                subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", place], check=True)
+    click.echo(f"| | {new} to {old} | middle half | |\n| --- | --- | --- | --- |")
+    for change in found:
+        low, _, high = statistics.quantiles(change.ratios, n=4)
+        click.echo(f"| {change.name} | {change.median:.2f} × | {low:.2f} – {high:.2f} | {change.verdict} |")
+    sys.exit(any(change.verdict == "slower" for change in found))
+
+
+def _check_out(revision: str, place: Path) -> Path:
+    click.echo(f"building {revision} …", err=True)
+    told = subprocess.run(
+        ["git", "-C", ROOT, "worktree", "add", "--detach", place, revision],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode:
+        raise click.UsageError(f"git knows no revision {revision!r}: {told.stderr.strip()}")
+    build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j2"]
+    subprocess.run(build, cwd=place, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return place
+
+
+def _measured(subject: str, places: list[Path], rounds: int, objects: int, work: Path) -> list[Change]:
+    count = {"head": objects, "hmac": 200 * objects, "rewrite": objects}[subject]
+    told: list[list[list[list[object]]]] = [[], []]
+    for number in range(rounds):
+        click.echo(f"{subject}, round {number + 1} of {rounds}", err=True)
+        for place, rows in zip(places, told, strict=True):
+            run = [sys.executable, "-c", _RUN, subject, str(count), str(work)]
+            said = subprocess.run(run, cwd=place, capture_output=True, text=True, check=False)
+            if said.returncode:
+                raise click.ClickException(f"{subject} fails in {place.name}:\n{said.stderr}")
+            rows.append(orjson.loads(said.stdout.splitlines()[-1]))
+    return changes(told[0], told[1])
+
+
+if __name__ == "__main__":
+    main()
