@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from engine.config.gateways import GatewaysConfig
 from engine.config.sections import Host, LogConfig, Port, Section
 from engine.config.web import WebConfig
 
@@ -40,4 +41,5 @@ class PlatformConfig(Section, frozen=True, kw_only=True):
 
     platform: PlatformServerConfig
     web: WebConfig | None = None
+    gateways: GatewaysConfig = field(default_factory=GatewaysConfig)
     log: LogConfig = field(default_factory=LogConfig)
