@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,6 +17,9 @@ from starlette.routing import BaseRoute, Route
 from engine import log
 from engine.errors import PenstockError
 from engine.platform import machine_routes
+from engine.platform.accounts import routes as accounts_routes
+from engine.platform.accounts.gate import Gate, Identify
+from engine.platform.accounts.identify import by_certificate, by_session
 from engine.platform.answers import json_answer, problem_answer
 from engine.platform.parts import Platform
 
@@ -26,7 +30,7 @@ _LOG = log.get("platform")
 
 def make_app(platform: Platform) -> Starlette:
     """The application of `[platform]`, behind mutual TLS."""
-    return _application([*machine_routes.routes(platform)])
+    return _application(platform, [*machine_routes.routes(platform)], by_certificate(), web=False)
 
 
 def make_web_app(platform: Platform) -> Starlette:
@@ -36,12 +40,27 @@ def make_web_app(platform: Platform) -> Starlette:
         failed = platform.committer.failed
         return json_answer({"status": "failed" if failed else "ok"}, 503 if failed else 200)
 
-    return _application([Route("/health", health, methods=["GET"], name="web-health")])
+    routes = [
+        Route("/health", health, methods=["GET"], name="web-health"),
+        *accounts_routes.routes(platform),
+    ]
+    return _application(platform, routes, by_session(platform.accounts.sessions), web=True)
 
 
-def _application(routes: Sequence[BaseRoute]) -> Starlette:
-    return Starlette(
+def _application(
+    platform: Platform, routes: Sequence[BaseRoute], identify: Identify, *, web: bool
+) -> Starlette:
+    gate = Middleware(
+        Gate,
         routes=routes,
+        identify=identify,
+        audit=platform.audit,
+        attempts=platform.accounts.attempts,
+        web=web,
+    )
+    application = Starlette(
+        routes=routes,
+        middleware=[gate],
         exception_handlers={
             PenstockError: _foreseen,
             ClientDisconnect: _gone,
@@ -49,6 +68,8 @@ def _application(routes: Sequence[BaseRoute]) -> Starlette:
             Exception: _broken,
         },
     )
+    application.router.redirect_slashes = False  # a redirect made of the Host header helps nobody
+    return application
 
 
 async def _foreseen(_request: Request, problem: Exception) -> Response:

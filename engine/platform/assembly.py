@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine.config import PlatformConfig
+from engine.platform.accounts import Accounts
+from engine.platform.accounts.signing_in import SigningIn
+from engine.platform.audit import Audit, AuditKey
 from engine.platform.commit import Committer
 from engine.platform.database import Database
 from engine.platform.index import Index
@@ -14,6 +17,9 @@ from engine.platform.keys import MasterKey, SigningKey
 from engine.platform.library import Library
 from engine.platform.parts import Platform
 from engine.platform.storage import Storage
+from engine.platform.vault import Vault
+
+AUDIT_KEY = "audit-key"
 
 
 def open_database(config: PlatformConfig, *, migrate: bool = True) -> Database:
@@ -28,9 +34,11 @@ def assembled(
 ) -> Iterator[Platform]:
     """The platform of a serving process, its threads running; all is closed at the end.
 
-    The database's tables have been migrated already.
+    The database's tables have been migrated, and the audit key made, already.
     """
     database = open_database(config, migrate=False)
+    audit = Audit(database, AuditKey.load(storage.root / AUDIT_KEY))
+    accounts = Accounts(database, audit)
     index = Index(database)
     committer = Committer(storage, index)
     committer.start()
@@ -44,6 +52,10 @@ def assembled(
             committer=committer,
             library=Library(storage, master, index),
             institutions=Institutions(database),
+            vault=Vault(database, master),
+            audit=audit,
+            accounts=accounts,
+            signing_in=SigningIn(database, audit, accounts),
         )
     finally:
         committer.stop()

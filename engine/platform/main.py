@@ -17,9 +17,11 @@ from engine import log
 from engine.config import PlatformConfig
 from engine.errors import ConfigError
 from engine.platform.app import Platform, make_app, make_web_app
-from engine.platform.assembly import assembled, open_database
+from engine.platform.assembly import AUDIT_KEY, assembled, open_database
+from engine.platform.audit import SYSTEM, Audit, AuditKey
 from engine.platform.index import Index
 from engine.platform.keys import MasterKey, SigningKey
+from engine.platform.master_key import must_be_in_force, source_of
 from engine.platform.processes import Family
 from engine.platform.storage import Storage
 from engine.platform.takeover import take_over
@@ -42,7 +44,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
     leave_no_traces()
     settings, web = config.platform, config.web
     contexts = [server_context(settings.certificate, settings.key, settings.client_ca)]
-    master = MasterKey.load(settings.master_key_file)
+    master = source_of(settings).load()
     storage = Storage.open(settings.storage)
     signing = SigningKey.load_or_make(storage.root / "signing-key")
     with contextlib.ExitStack() as stack:
@@ -51,7 +53,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
             contexts.append(web_context(web.certificate or settings.certificate, web.key or settings.key))
             sockets.append(stack.enter_context(listen(web.host, web.port, "web.port")))
         stack.enter_context(storage.hold())
-        moved, removed = _prepare(config, storage)
+        moved, removed = _prepare(config, storage, master)
         ports = [one.getsockname()[1] for one in sockets]
         _LOG.info(
             "listening",
@@ -73,7 +75,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
     return code
 
 
-def _prepare(config: PlatformConfig, storage: Storage) -> tuple[int, int]:
+def _prepare(config: PlatformConfig, storage: Storage, master: MasterKey) -> tuple[int, int]:
     """Migrates the database, and finishes what a crash interrupted; how many objects were moved and removed."""
     database = open_database(config)
     try:
@@ -81,6 +83,9 @@ def _prepare(config: PlatformConfig, storage: Storage) -> tuple[int, int]:
         taken = take_over(storage.root, index)
         if taken:
             _LOG.info("index-taken-over", objects=taken)
+        must_be_in_force(database, master)
+        audit = Audit(database, AuditKey.load_or_make(storage.root / AUDIT_KEY))
+        audit.record("platform-started", actor=SYSTEM, tenant=None, outcome="success")
         return storage.recover(index)
     finally:
         database.close()  # a connection must not be forked

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.config import PlatformConfig
+from engine.platform.accounts import Accounts
+from engine.platform.accounts.signing_in import SigningIn
+from engine.platform.audit import Audit
 from engine.platform.commit import Committer
 from engine.platform.database import Database
 from engine.platform.institutions import Institutions
 from engine.platform.keys import MasterKey, SigningKey
 from engine.platform.library import Library
 from engine.platform.storage import Storage
+from engine.platform.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,7 @@ class Platform:
     committer: Committer
     library: Library
     institutions: Institutions
+    vault: Vault
+    audit: Audit
+    accounts: Accounts
+    signing_in: SigningIn

@@ -38,13 +38,13 @@ _OBJECTS = frozenset({Role.GATEWAY, Role.RESEARCHER})  # QIDO-RS and WADO-RS sta
 
 # Storing and reading objects, and what machines ask.
 _MACHINES = {
-    "store": _GATEWAY,
-    "store-study": _GATEWAY,
-    "health": _GATEWAY,
-    "key": _GATEWAY,
-    "studies": _GATEWAY,
-    "instances": _GATEWAY,
-    "object": _GATEWAY,
+    "stow": _GATEWAY,
+    "stow-study": _GATEWAY,
+    "machine-health": _GATEWAY,
+    "machine-key": _GATEWAY,
+    "machine-studies": _GATEWAY,
+    "machine-instances": _GATEWAY,
+    "machine-object": _GATEWAY,
 }
 
 # Enrolment and the life of gateways.
@@ -52,6 +52,7 @@ _GATEWAYS: dict[str, frozenset[Role]] = {}
 
 # Sign-in and the administration of accounts.
 _ACCOUNTS = {
+    "web-health": _ANYONE,
     "sign-in": _ANYONE,
     "sign-out": _SIGNED_IN,
     "oidc-start": _ANYONE,
@@ -90,8 +91,8 @@ WITHOUT_COOKIES: frozenset[str] = frozenset()
 USUAL_BODY = 64 << 10
 BODIES: Mapping[str, int | None] = MappingProxyType(
     {
-        "store": None,
-        "store-study": None,
+        "stow": None,
+        "stow-study": None,
     }
 )
 
