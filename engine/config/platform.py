@@ -23,7 +23,24 @@ class PlatformServerConfig(Section, frozen=True, kw_only=True):
     storage: Path
     database: Annotated[str, Meta(description="the URL of a database; empty is SQLite in the storage")] = ""
     database_password_file: Annotated[str, Meta(description="the path of a file, or empty")] = ""
-    master_key_file: Path
+    master_key_file: Path | None = None
+    master_key_credential: Annotated[str, Meta(description="the name of a systemd credential")] = ""
+    master_key_command: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = (
+            self.master_key_file is not None,
+            self.master_key_credential != "",
+            self.master_key_command != (),
+        )
+        if sum(given) != 1:
+            raise ValueError(
+                "master_key_file, master_key_credential or master_key_command must be given, and only one of them"
+            )
+        if "/" in self.master_key_credential or self.master_key_credential in {".", ".."}:
+            raise ValueError("master_key_credential must be a name, not a path")
+        if self.master_key_command and not Path(self.master_key_command[0]).is_absolute():
+            raise ValueError("master_key_command must begin with the whole path of a program")
 
     @property
     def database_url(self) -> str:
