@@ -31,6 +31,7 @@ COMMANDS = {
     "secret": "Make a hash secret.",
     "profile": "What a profile does to each attribute.",
     "status": "What the gateway is doing, and what waits in its spool.",
+    "workers": "How many workers a gateway has; more or fewer while it runs.",
     "where": "What became of a patient's studies.",
 }
 

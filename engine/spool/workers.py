@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+MOST: Final = 256  # as the configuration has it
 WORD: Final = "workers"  # the hint to the coordinator
 _FILE: Final = "workers"
 

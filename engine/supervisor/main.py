@@ -14,16 +14,18 @@ from typing import Final
 
 from engine import log
 from engine.config import GatewayConfig, load_gateway
-from engine.errors import ConfigError, PenstockError
+from engine.errors import PenstockError
 from engine.metrics.meter import Meter
 from engine.metrics.reading import read
 from engine.process import leave_no_traces, resident_bytes
-from engine.spool import associations
+from engine.spool import associations, workers
 from engine.spool.budget import SUPERVISOR, Budget, measure
+from engine.spool.hints import HintOutbox
 from engine.spool.layout import Spool, remove
 from engine.supervisor import preflight, summary
 from engine.supervisor.drift import Drift
 from engine.supervisor.forecast import Forecast
+from engine.supervisor.reload import difference
 from engine.supervisor.roles import ROLES, Role
 from engine.supervisor.watch import RoleState, Watch
 
@@ -195,28 +197,24 @@ class Supervisor:
         """
         try:
             wanted = load_gateway(self._config_path)
-            if wanted.spool != self._config.spool or wanted.metrics != self._config.metrics:
-                raise ConfigError(
-                    "needs-restart", "[spool] and [metrics] cannot change under a running gateway"
-                )
+            change = difference(self._config, wanted)
         except PenstockError as error:
             _LOG.failure("reload-refused-the-old-configuration-stays", error)
             return
-        changed = [
-            role
-            for role in ROLES
-            if any(getattr(wanted, name) != getattr(self._config, name) for name in role.sections)
-        ] or list(ROLES[-1:])  # nothing changed: the files it names may have, as a renewed certificate
         self._config = wanted
-        for role in changed:
+        if change.workers is not None:
+            workers.ask(self._spool.run, change.workers)
+            with HintOutbox(self._spool.run, "coordinator") as hints:
+                hints.send([workers.WORD])
+        for role in change.restart:
             keeper = self._keepers.pop(role.name)
             await self._watches[role.name].drain()
             await asyncio.gather(keeper, return_exceptions=True)
             if role.name == "receiver":
                 associations.abort_all(self._spool)
-        for role in reversed(changed):
+        for role in reversed(change.restart):
             self._start(role)
-        _LOG.info("reloaded", restarted=len(changed))
+        _LOG.info("reloaded", restarted=len(change.restart), workers=self._config.pool.workers)
 
     def _after_death(self, role: Role) -> None:
         """Puts right what a dead process of a role can have left."""

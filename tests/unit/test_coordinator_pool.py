@@ -25,6 +25,7 @@ from engine.coordinator.routes import Routes
 from engine.coordinator.work import Work
 from engine.coordinator.worker import Start
 from engine.errors import ConfigError, PenstockError
+from engine.metrics.reading import Snapshot
 from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
 from engine.spool.layout import Spool, object_id
@@ -159,3 +160,93 @@ def test_a_worker_has_nothing_of_its_parent_open(spool: Spool, selector: selecto
         limits = Path(f"/proc/{pool.members[0].pid}/limits").read_text()
         assert "Max core file size        0" in limits
         pool.close()
+
+
+def test_a_pool_grows_and_shrinks_and_what_is_in_hand_is_finished(
+    spool: Spool, selector: selectors.BaseSelector
+) -> None:
+    pool = LocalPool(3, starter(spool), selector, spool.run)
+    drive(pool, selector, [], lambda: pool.working == 3)
+    jobs: list[AnyJob] = [SurveyJob(object_id("a" * 16, n)) for n in range(6)]
+    for job in jobs:
+        pool.give([job])
+    leaving = [one for one in pool.members if one.number > 0]
+    pool.resize(1)
+    assert pool.staying == 1 and not pool.has_room, (
+        "who stays has two batches, and who leaves gets nothing new"
+    )
+    answers = [job for job, _ in drive(pool, selector, [], lambda: len(pool.members) == 1) if job is not None]
+    assert sorted(answers, key=str) == sorted(jobs, key=str)
+    assert (pool.wanted, pool.working, pool.deaths, pool.members[0].number) == (1, 1, 0, 0)
+    while any(Path(f"/proc/{one.pid}").exists() for one in leaving):
+        pool.check()
+    pool.resize(4)
+    drive(pool, selector, [], lambda: pool.working == 4)
+    assert sorted(one.number for one in pool.members) == [0, 1, 2, 3]
+    pool.close()
+
+
+def test_who_was_to_leave_stays_when_the_pool_grows_again(
+    spool: Spool, selector: selectors.BaseSelector
+) -> None:
+    pool = LocalPool(2, starter(spool), selector)
+    drive(pool, selector, [], lambda: pool.working == 2)
+    pids = {one.pid for one in pool.members}
+    for n in range(2):
+        pool.give([SurveyJob(object_id("a" * 16, n))])
+    pool.resize(1)
+    pool.resize(2)
+    assert len(drive(pool, selector, [], lambda: True)) == 2
+    assert {one.pid for one in pool.members} == pids
+    pool.close()
+
+
+def test_a_worker_that_dies_while_it_leaves_loses_nothing_and_is_not_replaced(
+    spool: Spool, selector: selectors.BaseSelector
+) -> None:
+    pool = LocalPool(2, starter(spool), selector)
+    drive(pool, selector, [], lambda: pool.working == 2)
+    for member in pool.members:
+        os.kill(member.pid, signal.SIGSTOP)
+    jobs: list[AnyJob] = [SurveyJob(object_id("a" * 16, n)) for n in range(2)]
+    for job in jobs:
+        pool.give([job])
+    pool.resize(1)
+    (leaving,) = [one for one in pool.members if one.leaving]
+    os.kill(leaving.pid, signal.SIGKILL)
+    os.kill(next(one.pid for one in pool.members if not one.leaving), signal.SIGCONT)
+    answers = [job for job, _ in drive(pool, selector, [], lambda: pool.deaths == 1) if job is not None]
+    assert sorted(answers, key=str) == sorted(jobs, key=str)
+    assert len(pool.members) == 1
+    pool.close()
+
+
+def test_a_system_without_a_process_to_give_is_asked_again(
+    spool: Spool, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = LocalPool(1, starter(spool), selector)
+    real = os.fork
+
+    def refuse() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    pool.resize(2)
+    assert (pool.staying, pool.wanted) == (1, 2)
+    with pytest.raises(PenstockError, match="no process for a worker"):
+        LocalPool(1, starter(spool), selector)
+    monkeypatch.setattr(os, "fork", real)
+    pool.check()
+    drive(pool, selector, [], lambda: pool.working == 2)
+    pool.close()
+
+
+def test_a_worker_counts_its_time_under_its_number(spool: Spool, selector: selectors.BaseSelector) -> None:
+    pool = LocalPool(1, starter(spool), selector, spool.run)
+    drive(pool, selector, [SurveyJob(object_id("a" * 16, n)) for n in range(8)], lambda: True)
+    pool.close()  # after it noted its last batch
+    told = Snapshot.take(spool.run)
+    assert told.get("penstock_worker_jobs_total", worker="0") == 8.0
+    for what in ("busy", "starved", "blocked"):
+        mine = told.get(f"penstock_worker_{what}_seconds_total", worker="0")
+        assert mine > 0.0 and mine == told.get(f"penstock_stage_{what}_seconds_total", stage="rewrite")
