@@ -18,14 +18,13 @@ from engine.config.gateway import (
     MetricsConfig,
     NameConfig,
     PassesConfig,
-    PeerConfig,
     PoolConfig,
     ProfileConfig,
-    ReceiverConfig,
     SpoolConfig,
 )
 from engine.config.loader import load_gateway, load_platform
 from engine.config.platform import PlatformConfig, PlatformServerConfig
+from engine.config.receiver import PeerConfig, ReceiverConfig, ReceiverTlsConfig
 from engine.config.routes import RouteConfig
 from engine.config.sections import LogConfig
 from engine.config.web import WebConfig
@@ -48,6 +47,7 @@ __all__ = [
     "PoolConfig",
     "ProfileConfig",
     "ReceiverConfig",
+    "ReceiverTlsConfig",
     "RouteConfig",
     "S3Destination",
     "SpoolConfig",

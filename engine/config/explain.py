@@ -62,6 +62,8 @@ def allowed(node: inspect.Type) -> str:
             return "one of " + ", ".join(f'"{value}"' for value in node.values)
         case inspect.StrType():
             return "text" + _length(node)
+        case inspect.UnionType() if (kinds := _kinds(node)) is not None:
+            return f"a table with {kinds.field} and what that kind needs"
         case inspect.StructType():
             needed = [field.encode_name for field in node.fields if field.required]
             return "a table" + (f" with {', '.join(needed)}" if needed else "")
@@ -80,17 +82,19 @@ def allowed(node: inspect.Type) -> str:
 def _unknown(data: Any, node: inspect.Type, path: str) -> Fault | None:
     if isinstance(node, inspect.VarTupleType) and isinstance(data, list):
         return _first(_unknown(item, node.item_type, f"{path}[{i}]") for i, item in enumerate(data))
-    node = _given(node)
+    node = _given(node, data)
     if not isinstance(node, inspect.StructType) or not isinstance(data, dict):
         return None
     known = {field.encode_name: field.type for field in node.fields}
     for key in data:
-        if key not in known:
+        if key not in known and key != node.tag_field:
             near = difflib.get_close_matches(key, known, n=1)
             where = f"[{path}] may have" if path else "the file may have"
+            if node.tag_field is not None:
+                where = f'{node.tag_field} "{node.tag}" may have'
             hint = (f"did you mean {near[0]}? " if near else "") + f"{where} {', '.join(known)}"
             return Fault(f"unknown key {_join(path, key)}", hint)
-    return _first(_unknown(value, known[key], _join(path, key)) for key, value in data.items())
+    return _first(_unknown(data[key], known[key], _join(path, key)) for key in data if key in known)
 
 
 def _first(faults: Any) -> Fault | None:
@@ -104,7 +108,10 @@ def _join(path: str, key: str) -> str:
 def _follow(path: str, data: Any, node: inspect.Type) -> tuple[inspect.Type, Any]:
     """The type and the value (None if there is none) at a path such as `receiver.peer[0].network`."""
     for step in STEP.finditer(path):
-        node = _given(node)
+        kinds = _kinds(node)
+        if kinds is not None and step["key"] == kinds.field:
+            return inspect.LiteralType(kinds.names), data.get(kinds.field)
+        node = _given(node, data)
         if step["index"] is not None and isinstance(node, inspect.UnionType):
             node = next(one for one in node.types if isinstance(one, inspect.VarTupleType))
         if step["index"] is not None and isinstance(node, inspect.VarTupleType):
@@ -112,12 +119,34 @@ def _follow(path: str, data: Any, node: inspect.Type) -> tuple[inspect.Type, Any
         elif isinstance(node, inspect.StructType):
             node = next(field.type for field in node.fields if field.encode_name == step["key"])
             data = data.get(step["key"])
-    return _given(node), data
+    return _given(node, data), data
 
 
-def _given(node: inspect.Type) -> inspect.Type:
-    """What a value that may be left out is, where it is given."""
+class Kinds(NamedTuple):
+    """The tables that may stand in one place, told apart by the value of `field`."""
+
+    field: str
+    names: tuple[str, ...]
+
+
+def _kinds(node: inspect.Type) -> Kinds | None:
+    """The kinds of table of a union that is one of tables of several kinds; else None."""
+    if not isinstance(node, inspect.UnionType):
+        return None
+    tables = [one for one in node.types if isinstance(one, inspect.StructType)]
+    if len(tables) < 2 or tables[0].tag_field is None:
+        return None
+    return Kinds(tables[0].tag_field, tuple(str(one.tag) for one in tables))
+
+
+def _given(node: inspect.Type, data: Any) -> inspect.Type:
+    """What a value that may be left out, or that may be of several kinds, is where it is given."""
     if isinstance(node, inspect.UnionType):
+        kinds_of = _kinds(node)
+        if kinds_of is not None and isinstance(data, dict):
+            tag = data.get(kinds_of.field)
+            chosen = [one for one in node.types if isinstance(one, inspect.StructType) and one.tag == tag]
+            return chosen[0] if chosen else node
         kinds = [one for one in node.types if not isinstance(one, inspect.NoneType)]
         if len(kinds) == 1:
             return kinds[0]

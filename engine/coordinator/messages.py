@@ -58,15 +58,15 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Surveyed(Result, frozen=True, array_like=True, tag="surveyed"):
-    """Original UIDs; size in bytes; `received` is when the file was finished, in seconds since 1970;
-    `profile` is the digest of the profile that the object's caller gets."""
+    """Original UIDs; size in bytes; `received` is when the file was finished, in seconds since 1970; `way` is
+    by which profile the object is treated and where it goes (`Routes.of`)."""
 
     identifier: str
     study: str
     sop: str
     size: int
     received: float
-    profile: str
+    way: str
 
 
 class Planned(Result, frozen=True, array_like=True, tag="planned"):

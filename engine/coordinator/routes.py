@@ -1,9 +1,9 @@
-"""Which profile an object gets: that of its caller's route, else the gateway's. Compiled before the workers
-are forked, so they share its memory.
+"""Which profile an object gets, and where it goes: by its caller's route, else as the gateway has it for everybody. Profiles are
+compiled before the workers are forked, so they share its memory.
 
-A pass is for one study *and* one profile: the same study from two callers with different profiles is two
-passes, so that no pass treats its objects in two ways. `group` and `split` make one name of both, by which
-custody groups objects."""
+A pass is for one study, one profile *and* one destination: the same study from two callers with different profiles is two
+passes, so that no pass treats its objects in two ways. `group` and `split` make one name of the three, by which custody groups
+objects."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _BETWEEN: Final = "/"
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """`profiles` by their digests; `default` is the digest of the gateway's own; `by_title` has a digest for
-    each calling AE title with a route."""
+    """`profiles` by their digests. `default` is the digest of that for callers without a route; `ways` has the group name's
+    beginning (digest and destination) for each calling AE title with a route, and for "" as nobody in particular.
+    """
 
     profiles: Mapping[str, CompiledProfile]
     default: str
-    by_title: Mapping[str, str]
+    ways: Mapping[str, str]
 
     @classmethod
     def compile(cls, config: GatewayConfig) -> Routes:
@@ -40,18 +41,15 @@ class Routes:
             _ = compiled.program
             return profiles.setdefault(compiled.digest, compiled).digest
 
-        default = digest_of(config.profile.name)
-        by_title = {
-            title: digest
-            for route in config.routes
-            for digest in [digest_of(route.profile)]
-            for title in route.titles
+        ways = {
+            title: digest_of(profile) + _BETWEEN + destination
+            for title, (profile, destination) in config.ways.items()
         }
-        return cls(profiles, default, by_title)
+        return cls(profiles, ways[""].partition(_BETWEEN)[0], ways)
 
     def of(self, calling_ae_title: str) -> str:
-        """The digest of the profile for what this caller sent; "" is nobody in particular."""
-        return self.by_title.get(calling_ae_title, self.default)
+        """The way of what this caller sent; "" is nobody in particular."""
+        return self.ways.get(calling_ae_title) or self.ways[""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +67,33 @@ class Treatments:
 
     def about(self, group_name: str, now: float) -> Study:
         """What is written down of a new pass for this group; `now` in seconds since 1970."""
-        digest, study = split(group_name)
-        return Study(study, VERSION + _BETWEEN + digest, self.key_id, now, self.names[digest])
+        digest, destination, study = split(group_name)
+        profile = VERSION + _BETWEEN + digest
+        return Study(study, profile, self.key_id, now, self.names[digest], destination)
 
     def can_go_on(self, study: Study) -> bool:
-        """Whether a pass that was begun so can be ended so."""
+        """Whether a pass that was begun so can be ended so. Where it goes does not matter here: an uploader that does not know its
+        destination keeps it until somebody does.
+        """
         version, _, digest = study.profile.partition(_BETWEEN)
         return version == VERSION and digest in self.names and study.key_id == self.key_id
 
 
-def group(digest: str, study: str) -> str:
-    """One name for what shares passes."""
-    return digest + _BETWEEN + study
+def group(way: str, study: str) -> str:
+    """One name for what shares passes; `way` as `Routes.of` gives it."""
+    return way + _BETWEEN + study
 
 
-def split(group_name: str) -> tuple[str, str]:
-    """(digest of the profile, original Study Instance UID)."""
-    digest, _, study = group_name.partition(_BETWEEN)
-    return digest, study
+def split(group_name: str) -> tuple[str, str, str]:
+    """(digest of the profile, destination, original Study Instance UID)."""
+    digest, destination, study = group_name.split(_BETWEEN, 2)
+    return digest, destination, study
 
 
 def group_of(study: Study) -> str:
     """The group of a pass that a start found."""
-    return group(study.profile.partition(_BETWEEN)[2], study.study)
+    digest = study.profile.partition(_BETWEEN)[2]
+    return group(digest + _BETWEEN + study.destination, study.study)
 
 
 def treatment_of(study: Study) -> Treatment:

@@ -206,7 +206,7 @@ class Shell:
         )
 
     def _queue_plan(self, identifier: str, pass_id: str, size: int) -> None:
-        profile, _ = split(self.custody.passes[pass_id].study)
+        profile, _, _ = split(self.custody.passes[pass_id].study)
         self.queues.put(PlanJob(identifier, pass_id, self.keys[pass_id], profile), size)
 
     def _found(self, decision: Found) -> None:
@@ -258,7 +258,7 @@ class Shell:
         self.ledger.note("received", result.identifier, at=result.received, bytes_received=result.size)
         # Without a Study Instance UID there is nothing to group by: such objects never share a pass with others.
         study = result.study or f"object:{result.identifier}"
-        about = Arrival(result.identifier, group(result.profile, study), result.sop, result.size)
+        about = Arrival(result.identifier, group(result.way, study), result.sop, result.size)
         return self.custody.surveyed(about, now)
 
     def _planned(self, result: Planned, size: int) -> None:

@@ -6,6 +6,7 @@
       received/<id>.dcm             durable and acknowledged; not yet in a pass
       open/<pass>/key               32 random bytes, 0600; gone = the pass is sealed
                  /study             what the pass is for (`passfile`), 0600; gone with the key
+                 /destination       where its objects go, if not to the platform of [uploader]; stays until they are gone
                  /seen              one line for each object that joined (`passfile`), 0600; gone with the key
                  /in/<id>.dcm       the original, untouched until its receipt
                  /out/<id>.plan     the new head; with it the object is ready for upload
@@ -148,6 +149,9 @@ class Spool:
 
     def study(self, pass_id: str) -> Path:
         return self.passes / pass_id / "study"
+
+    def destination(self, pass_id: str) -> Path:
+        return self.passes / pass_id / "destination"
 
     def tally(self, pass_id: str) -> Path:
         return self.passes / pass_id / "tally"

@@ -2,7 +2,7 @@
 
 A pass is made in a hidden folder and gets its name when key and study are durable: a pass with a name has
 both. It is sealed by unlinking the key first and then the other two; what is left are objects that wait for
-their receipts."""
+their receipts, and the name of where they go."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from engine.config.destinations import PLATFORM
 from engine.errors import SpoolError
 from engine.spool.killpoint import reached
 from engine.spool.layout import Spool, fsync_folder, remove, write_synced, write_whole
@@ -25,13 +26,15 @@ class Study(msgspec.Struct, frozen=True):
     """What a pass is for. `study` is the original Study Instance UID, so this file goes with the key.
 
     `profile` (digest) and `key_id` (of the hash secret): a gateway that starts with others puts what is
-    unplanned into a new pass, for one pass has to treat all its objects alike."""
+    unplanned into a new pass, for one pass has to treat all its objects alike. `destination` is also in a file
+    of its own, which outlives this one: `destination_of`."""
 
     study: str
     profile: str
     key_id: str
     opened: float  # seconds since 1970, for people
     profile_name: str = ""
+    destination: str = PLATFORM
 
 
 class Joined(msgspec.Struct, frozen=True, array_like=True):
@@ -58,6 +61,8 @@ def make(spool: Spool, pass_id: str, study: Study) -> bytes:
     key = secrets.token_bytes(KEY_BYTES)
     write_synced(hidden / "study", msgspec.json.encode(study))
     write_synced(hidden / "key", key)
+    if study.destination != PLATFORM:
+        write_synced(hidden / "destination", study.destination.encode())
     fsync_folder(hidden)
     reached("pass-made-before-name")
     hidden.rename(spool.folder_of(pass_id))
@@ -82,6 +87,16 @@ def load_study(spool: Spool, pass_id: str) -> Study:
         return msgspec.json.decode(spool.study(pass_id).read_bytes(), type=Study)
     except msgspec.DecodeError as error:
         raise SpoolError("pass-study-damaged", f"the study file of pass {pass_id} cannot be read") from error
+
+
+def destination_of(spool: Spool, pass_id: str) -> str:
+    """Where the objects of a pass go, sealed or not, by the destination's name. A pass without the file goes to the platform: there
+    was nothing else before.
+    """
+    try:
+        return spool.destination(pass_id).read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return PLATFORM
 
 
 def join(spool: Spool, pass_id: str, joined: Iterable[Joined]) -> None:
@@ -125,9 +140,12 @@ def discard(spool: Spool, pass_id: str) -> bool:
     if spool.key(pass_id).exists():
         return False
     try:
-        for part in (folder / "in", folder / "out", folder):
+        for part in (folder / "in", folder / "out"):
             with contextlib.suppress(FileNotFoundError):
                 part.rmdir()
+        remove(spool.destination(pass_id))  # nothing is left that would go there
+        with contextlib.suppress(FileNotFoundError):
+            folder.rmdir()
     except OSError:
         return False  # not empty: an object waits for its receipt
     return True

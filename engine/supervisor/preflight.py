@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 
 from engine.config import EnrolmentConfig, GatewayConfig
+from engine.config.destinations import files_of
 from engine.errors import ConfigError
 from engine.spool.layout import Spool
 
@@ -27,12 +28,9 @@ def check(config: GatewayConfig, spool: Spool) -> dict[str, str]:
         _check_enrolled(config.enrolment)
     if config.identity.secret_file is not None:
         _check_readable("identity.secret_file", str(config.identity.secret_file))
-    for key, path in (
-        ("uploader.certificate", config.uploader.certificate),
-        ("uploader.key", config.uploader.key),
-        ("uploader.ca", config.uploader.ca),
-    ):
-        _check_readable(key, str(path))
+    for destination in config.every_destination():
+        for key, path in files_of(destination):
+            _check_readable(key, str(path))
     free = spool.free_bytes()
     if free < LEAST_FREE:
         raise ConfigError(

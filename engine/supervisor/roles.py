@@ -27,10 +27,10 @@ ROLES: Final = (
         "coordinator",
         "engine.coordinator.main",
         60.0,
-        ("gateway", "spool", "passes", "pool", "identity", "profile", "routes", "log"),
+        ("gateway", "spool", "passes", "pool", "identity", "profile", "ways", "log"),
         keeps_secret=True,
     ),
-    Role("uploader", "engine.uploader.main", 60.0, ("gateway", "spool", "uploader", "log")),
+    Role("uploader", "engine.uploader.main", 60.0, ("gateway", "spool", "uploader", "destinations", "log")),
 )
 
 

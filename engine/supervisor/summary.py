@@ -4,15 +4,18 @@ in plain words.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import orjson
 
 from engine.config import GatewayConfig
+from engine.config.destinations import place_of
 from engine.version import VERSION
 
 
 def opening(config: GatewayConfig, warnings: dict[str, str], metrics_port: int) -> str:
     """A few lines, for the moment when all roles have been started."""
-    receiver, uploader = config.receiver, config.uploader
+    receiver = config.receiver
     peers = ", ".join(f"{peer.ae_title} from {peer.network}" for peer in receiver.peers) or "nobody"
     port = str(receiver.port) if receiver.port else "a free port (see the log)"
     lines = [
@@ -20,14 +23,25 @@ def opening(config: GatewayConfig, warnings: dict[str, str], metrics_port: int) 
         f"  receives   as {receiver.ae_title} on {receiver.host} port {port}, from {peers}",
         f"  keeps      up to {config.spool.max_bytes / 1e9:,.1f} GB in {config.spool.path}",
         f"  rewrites   by the profile {config.profile.name}, with {config.pool.workers} workers",
-        *(f"             by {route.profile} what {', '.join(route.titles)} sends" for route in config.routes),
-        f"  uploads to {uploader.url}",
+        *_routes(config),
+        *(f"  delivers   to {one.name}: {place_of(one)}" for one in config.every_destination()),
     ]
     if metrics_port:
         lines.append(f"  tells      http://{config.metrics.host}:{metrics_port}/metrics and /healthz")
     lines += [f"  warning: {warning}" for warning in warnings.values()]
     lines.append("It waits for C-STORE. Ctrl-C ends it: what was received is finished first.")
     return "\n".join(lines)
+
+
+def _routes(config: GatewayConfig) -> Iterator[str]:
+    """One line for each route: by which profile, and where to if there is a choice."""
+    several = len(config.every_destination()) > 1
+    for route in config.routes:
+        profile, destination = config.way(route)
+        goes = f", for {destination}" if several else ""
+        yield f"             by {profile} what {', '.join(route.titles)} sends{goes}"
+    if several:
+        yield f"             for {config.default_destination} what nobody's route says otherwise"
 
 
 def spoken(line: bytes) -> str | None:

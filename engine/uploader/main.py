@@ -9,6 +9,7 @@ import uvloop
 
 from engine import log
 from engine.config import GatewayConfig
+from engine.errors import ConfigError
 from engine.spool.hints import HintInbox
 from engine.spool.layout import Spool
 from engine.uploader.backlog import Backlog, parse_hint, scan
@@ -36,6 +37,8 @@ def run(config: GatewayConfig) -> int:
 
 async def _serve(config: GatewayConfig) -> None:
     spool = Spool.open(config.spool.path, create=False)
+    if config.uploader is None:
+        raise ConfigError("no-uploader", "uploader is missing")
     client = Client(config.uploader)
     settling = Settling(spool, config.spool.max_bytes)
     await settling.start()

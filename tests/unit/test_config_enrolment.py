@@ -38,6 +38,7 @@ def test_an_enrolled_gateway_needs_a_spool_and_nothing_else(
     config = load_gateway(write(SMALLEST))
     assert config.enrolment is not None and config.enrolment.is_enrolled
     assert config.identity.secret_file is None
+    assert config.uploader is not None
     assert config.uploader.url == "https://platform.example.org:8443"
     assert config.uploader.certificate == config.uploader.key == tmp_path / "identity" / "gateway.pem"
     assert config.uploader.ca == tmp_path / "identity" / "ca.pem"
@@ -46,6 +47,7 @@ def test_an_enrolled_gateway_needs_a_spool_and_nothing_else(
 def test_the_folder_may_be_another_one(write: Callable[[str], Path], tmp_path: Path) -> None:
     enrolled(tmp_path / "elsewhere")
     config = load_gateway(write(SMALLEST + 'folder = "elsewhere"\n'))
+    assert config.uploader is not None
     assert config.uploader.ca == tmp_path / "elsewhere" / "ca.pem"
 
 
@@ -54,6 +56,7 @@ def test_what_is_given_wins(write: Callable[[str], Path], tmp_path: Path) -> Non
     text = SMALLEST + '[identity]\nsecret_file = "mine"\n[uploader]\nurl = "https://proxy.example.org"\n'
     config = load_gateway(write(text))
     assert config.identity.secret_file == tmp_path / "mine"
+    assert config.uploader is not None
     assert config.uploader.url == "https://proxy.example.org"
     assert config.uploader.ca == tmp_path / "identity" / "ca.pem"
 
@@ -66,6 +69,7 @@ def test_before_the_enrolment_the_file_loads_and_leads_nowhere(
         enrolled(tmp_path / "identity", url)
         (tmp_path / "identity" / "gateway.pem").unlink()
     config = load_gateway(write(SMALLEST))
+    assert config.uploader is not None
     assert config.uploader.url == NOT_ENROLLED
     assert config.enrolment is not None and not config.enrolment.is_enrolled
 

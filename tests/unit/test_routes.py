@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from msgspec.structs import replace
 
 from engine._native.reader import read_meta
 from engine.config import GatewayConfig, load_gateway
@@ -17,7 +18,6 @@ from engine.errors import ConfigError
 from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.rewrite import Pseudonymizer
-from engine.spool.passfile import Study
 from engine.supervisor.summary import opening
 
 BASE = """
@@ -50,8 +50,8 @@ def test_a_caller_with_a_route_gets_its_profile_and_all_others_the_default(tmp_p
         config(tmp_path, '[[route]]\ncalling_ae_title = ["RESEARCH_PACS ", "PACS"]\nprofile = "research"')
     )
     digests = {name: compiled(name).digest for name in ("default", "research")}
-    assert routes.of("RESEARCH_PACS") == routes.of("PACS") == digests["research"]
-    assert routes.of("research_pacs") == routes.of("") == routes.of("X") == digests["default"]
+    assert routes.of("RESEARCH_PACS") == routes.of("PACS") == digests["research"] + "/platform"
+    assert routes.of("research_pacs") == routes.of("") == routes.of("X") == digests["default"] + "/platform"
     assert set(routes.profiles) == set(digests.values())
 
 
@@ -60,19 +60,23 @@ def test_a_profile_file_of_a_route_counts_from_the_configuration(tmp_path: Path)
         'profile = "mine"\nbase = "ps3.15@2026c/basic"\n[[rule]]\ntag = "Modality"\naction = "remove"\n'
     )
     routes = Routes.compile(config(tmp_path, '[[route]]\ncalling_ae_title = "PACS"\nprofile = "mine.toml"'))
-    assert routes.profiles[routes.of("PACS")].name == "mine"
+    assert routes.profiles[routes.of("PACS").partition("/")[0]].name == "mine"
 
 
 def test_profiles_that_do_the_same_are_one(tmp_path: Path) -> None:
     routes = Routes.compile(config(tmp_path, '[[route]]\ncalling_ae_title = "PACS"\nprofile = "default"'))
-    assert routes.of("PACS") == routes.default and len(routes.profiles) == 1
+    assert routes.of("PACS") == f"{routes.default}/platform" and len(routes.profiles) == 1
 
 
 @pytest.mark.parametrize(
     ("route", "says"),
     [
         ('profile = "research"', "route[0].calling_ae_title is missing"),
-        ('calling_ae_title = "PACS"', "route[0].profile is missing"),
+        ('calling_ae_title = "PACS"', "route[0].profile and destination are missing"),
+        (
+            'calling_ae_title = "PACS"\ndestination = "x"',
+            "route[0].destination names a destination that does not",
+        ),
         ('calling_ae_title = "PACS"\nprofile = ""', "route[0].profile is empty"),
         ('calling_ae_title = "PACS"\nprofil = "x"', "unknown key route[0].profil"),
         ('calling_ae_title = []\nprofile = "research"', "route[0].calling_ae_title must not be empty"),
@@ -111,8 +115,9 @@ def test_a_profile_that_is_none_stops_the_start(tmp_path: Path) -> None:
 
 
 def test_groups_of_two_profiles_are_two_and_can_be_told_apart() -> None:
-    assert group("a" * 64, "1.2") != group("b" * 64, "1.2")
-    assert split(group("a" * 64, "object:1/2")) == ("a" * 64, "object:1/2")
+    ways = [digest * 64 + "/" + destination for digest in "ab" for destination in ("platform", "archive")]
+    assert len({group(way, "1.2") for way in ways}) == 4
+    assert split(group(ways[1], "object:1/2")) == ("a" * 64, "archive", "object:1/2")
 
 
 def test_a_pass_goes_on_only_under_a_profile_and_a_secret_that_are_still_there(tmp_path: Path) -> None:
@@ -123,7 +128,21 @@ def test_a_pass_goes_on_only_under_a_profile_and_a_secret_that_are_still_there(t
     assert treatments.can_go_on(about) and group_of(about) == group(routes.of("PACS"), "1.2.3")
     assert not Treatments.by(routes, "ffffffff").can_go_on(about)
     assert not Treatments.by(Routes.compile(config(tmp_path, "")), "0123abcd").can_go_on(about)
-    assert not treatments.can_go_on(Study("1.2.3", "0.0.1/" + routes.of("PACS"), "0123abcd", 1.0))
+    assert not treatments.can_go_on(replace(about, profile="0.0.1/" + about.profile.partition("/")[2]))
+
+
+def test_a_pass_keeps_its_destination_when_the_route_changes(tmp_path: Path) -> None:
+    route = '[[route]]\ncalling_ae_title = "PACS"\ndestination = "export"\n'
+    folder = '[[destination]]\nkind = "folder"\nname = "{}"\npath = "."\n'
+    routes = Routes.compile(config(tmp_path, route + folder.format("export")))
+    about = Treatments.by(routes, "0123abcd").about(group(routes.of("PACS"), "1.2.3"), 1.0)
+    assert about.destination == "export"
+    changed = Routes.compile(
+        config(tmp_path, route.replace("export", "other") + folder.format("other") + folder.format("export"))
+    )
+    assert changed.of("PACS") != routes.of("PACS")
+    assert Treatments.by(changed, "0123abcd").can_go_on(about)
+    assert group_of(about) == group(routes.of("PACS"), "1.2.3") != group(changed.of("PACS"), "1.2.3")
 
 
 @pytest.mark.parametrize("title", ["", "A", "RESEARCH_PACS", "SIXTEEN_CHARS_AE"])
