@@ -39,15 +39,15 @@ class Stage(Protocol):
 class Observed:
     """A stage in the counters of a process."""
 
-    def __init__(self, meter: Meter, stage: str) -> None:
+    def __init__(self, meter: Meter, labels: dict[str, str]) -> None:
         self.now = time.monotonic
-        self.busy = meter.value("penstock_stage_busy_seconds_total", stage=stage).add
-        self.starved = meter.value("penstock_stage_starved_seconds_total", stage=stage).add
-        self.blocked = meter.value("penstock_stage_blocked_seconds_total", stage=stage).add
-        self.took = meter.histogram("penstock_stage_seconds", stage=stage).observe
-        self._hands = meter.value("penstock_stage_hands", stage=stage)
-        self._waiting = meter.value("penstock_stage_waiting_objects", stage=stage)
-        self._size = meter.value("penstock_stage_bytes_in_flight", stage=stage)
+        self.busy = meter.value("penstock_stage_busy_seconds_total", **labels).add
+        self.starved = meter.value("penstock_stage_starved_seconds_total", **labels).add
+        self.blocked = meter.value("penstock_stage_blocked_seconds_total", **labels).add
+        self.took = meter.histogram("penstock_stage_seconds", **labels).observe
+        self._hands = meter.value("penstock_stage_hands", **labels)
+        self._waiting = meter.value("penstock_stage_waiting_objects", **labels)
+        self._size = meter.value("penstock_stage_bytes_in_flight", **labels)
 
     def holds(
         self, *, hands: float | None = None, waiting: float | None = None, size: float | None = None
@@ -78,6 +78,6 @@ def is_observed() -> bool:
     return UNOBSERVED not in os.environ
 
 
-def stage(meter: Meter, name: str) -> Stage:
-    """The stage `name` (one of the catalogue's STAGES) in this process."""
-    return Observed(meter, name) if is_observed() else Unobserved()
+def stage(meter: Meter, name: str, **more: str) -> Stage:
+    """The stage `name` (one of the catalogue's STAGES) in this process; `more` labels tell parts of it apart."""
+    return Observed(meter, {"stage": name, **more}) if is_observed() else Unobserved()
