@@ -21,6 +21,7 @@ from engine.platform.accounts import routes as accounts_routes
 from engine.platform.accounts.gate import Gate, Identify
 from engine.platform.accounts.identify import by_certificate, by_session
 from engine.platform.answers import json_answer, problem_answer
+from engine.platform.gateways.routes import enrol_routes, gateway_routes
 from engine.platform.parts import Platform
 
 __all__ = ["Platform", "make_app", "make_web_app"]
@@ -30,7 +31,8 @@ _LOG = log.get("platform")
 
 def make_app(platform: Platform) -> Starlette:
     """The application of `[platform]`, behind mutual TLS."""
-    return _application(platform, [*machine_routes.routes(platform)], by_certificate(), web=False)
+    routes = [*machine_routes.routes(platform), *gateway_routes(platform)]
+    return _application(platform, routes, by_certificate(), web=False)
 
 
 def make_web_app(platform: Platform) -> Starlette:
@@ -43,6 +45,7 @@ def make_web_app(platform: Platform) -> Starlette:
     routes = [
         Route("/health", health, methods=["GET"], name="web-health"),
         *accounts_routes.routes(platform),
+        *enrol_routes(platform),
     ]
     return _application(platform, routes, by_session(platform.accounts.sessions), web=True)
 

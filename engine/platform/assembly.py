@@ -11,6 +11,10 @@ from engine.platform.accounts.signing_in import SigningIn
 from engine.platform.audit import Audit, AuditKey
 from engine.platform.commit import Committer
 from engine.platform.database import Database
+from engine.platform.gateways.authority import GatewayAuthority
+from engine.platform.gateways.registry import Gateways, Terms
+from engine.platform.gateways.server_ca import server_ca, web_pin
+from engine.platform.gateways.standing import Standing
 from engine.platform.index import Index
 from engine.platform.institutions import Institutions
 from engine.platform.keys import MasterKey, SigningKey
@@ -28,17 +32,33 @@ def open_database(config: PlatformConfig, *, migrate: bool = True) -> Database:
     return Database.open(settings.database_url, password_file=settings.password_file, migrate=migrate)
 
 
+def open_gateways(
+    config: PlatformConfig, database: Database, master: MasterKey, vault: Vault, audit: Audit, port: int = 0
+) -> Gateways:
+    """The room of gateways. Raises ConfigError for certificates that cannot be used."""
+    terms = Terms(
+        certificate_seconds=config.gateways.certificate_hours * 3600,
+        pin=web_pin(config),
+        server_ca=server_ca(config),
+        url=config.gateways.url,
+        port=port or config.platform.port,
+    )
+    return Gateways(database, GatewayAuthority.load_or_make(database, master), vault, audit, terms)
+
+
 @contextmanager
 def assembled(
-    config: PlatformConfig, storage: Storage, master: MasterKey, signing: SigningKey
+    config: PlatformConfig, storage: Storage, master: MasterKey, signing: SigningKey, port: int
 ) -> Iterator[Platform]:
-    """The platform of a serving process, its threads running; all is closed at the end.
+    """The platform of a serving process, its threads running; all is closed at the end. `port` is where gateways send.
 
     The database's tables have been migrated, and the audit key made, already.
     """
     database = open_database(config, migrate=False)
     audit = Audit(database, AuditKey.load(storage.root / AUDIT_KEY))
     accounts = Accounts(database, audit)
+    vault = Vault(database, master)
+    gateways = open_gateways(config, database, master, vault, audit, port)
     index = Index(database)
     committer = Committer(storage, index)
     committer.start()
@@ -52,10 +72,12 @@ def assembled(
             committer=committer,
             library=Library(storage, master, index),
             institutions=Institutions(database),
-            vault=Vault(database, master),
+            vault=vault,
             audit=audit,
             accounts=accounts,
             signing_in=SigningIn(database, audit, accounts),
+            gateways=gateways,
+            standing=Standing(gateways, audit),
         )
     finally:
         committer.stop()

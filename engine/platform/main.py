@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine import log
@@ -19,6 +20,8 @@ from engine.errors import ConfigError
 from engine.platform.app import Platform, make_app, make_web_app
 from engine.platform.assembly import AUDIT_KEY, assembled, open_database
 from engine.platform.audit import SYSTEM, Audit, AuditKey
+from engine.platform.gateways.authority import GatewayAuthority
+from engine.platform.gateways.guard import Guard
 from engine.platform.index import Index
 from engine.platform.keys import MasterKey, SigningKey
 from engine.platform.master_key import must_be_in_force, source_of
@@ -54,6 +57,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
             sockets.append(stack.enter_context(listen(web.host, web.port, "web.port")))
         stack.enter_context(storage.hold())
         moved, removed = _prepare(config, storage, master)
+        contexts[0].load_verify_locations(cadata=_gateways_ca(config, master))
         ports = [one.getsockname()[1] for one in sockets]
         _LOG.info(
             "listening",
@@ -67,7 +71,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
         )
 
         def serve() -> int:
-            with assembled(config, storage, master, signing) as platform:
+            with assembled(config, storage, master, signing, ports[0]) as platform:
                 return _serve(platform, sockets, contexts)
 
         code = serve() if workers == 1 else Family(workers, serve).run()
@@ -91,8 +95,17 @@ def _prepare(config: PlatformConfig, storage: Storage, master: MasterKey) -> tup
         database.close()  # a connection must not be forked
 
 
+def _gateways_ca(config: PlatformConfig, master: MasterKey) -> str:
+    """The certificate of the platform's own authority, PEM: enrolled gateways are clients too."""
+    database = open_database(config, migrate=False)
+    try:
+        return GatewayAuthority.load_or_make(database, master).certificate.decode("ascii")
+    finally:
+        database.close()
+
+
 def _serve(platform: Platform, sockets: Sequence[socket.socket], contexts: Sequence[ssl.SSLContext]) -> int:
-    apps = [make_app(platform), make_web_app(platform)]
+    apps: list[ASGIApp] = [Guard(make_app(platform), platform.standing), make_web_app(platform)]
     protocols: list[type[HttpToolsProtocol]] = [PeerProtocol, HttpToolsProtocol]
     servers = [
         _Server(

@@ -10,6 +10,8 @@ from engine.platform.accounts.signing_in import SigningIn
 from engine.platform.audit import Audit
 from engine.platform.commit import Committer
 from engine.platform.database import Database
+from engine.platform.gateways.registry import Gateways
+from engine.platform.gateways.standing import Standing
 from engine.platform.institutions import Institutions
 from engine.platform.keys import MasterKey, SigningKey
 from engine.platform.library import Library
@@ -33,3 +35,5 @@ class Platform:
     audit: Audit
     accounts: Accounts
     signing_in: SigningIn
+    gateways: Gateways
+    standing: Standing

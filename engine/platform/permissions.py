@@ -48,7 +48,13 @@ _MACHINES = {
 }
 
 # Enrolment and the life of gateways.
-_GATEWAYS: dict[str, frozenset[Role]] = {}
+_GATEWAYS: dict[str, frozenset[Role]] = {
+    "enrol-clock": _ANYONE,
+    "enrol": _ANYONE,  # it needs a token, which is in the request
+    "gateway-status": _GATEWAY,
+    "gateway-renew": _GATEWAY,
+    "gateway-secrets": _GATEWAY,
+}
 
 # Sign-in and the administration of accounts.
 _ACCOUNTS = {
@@ -85,7 +91,7 @@ MATRIX: Mapping[str, frozenset[Role]] = _merged(_MACHINES, _GATEWAYS, _ACCOUNTS,
 
 # Routes that a machine calls with a token of its own in the request. Cookies are not looked at there, so a page of
 # somebody else's cannot borrow a session, and no CSRF token is needed.
-WITHOUT_COOKIES: frozenset[str] = frozenset()
+WITHOUT_COOKIES: frozenset[str] = frozenset({"enrol", "enrol-clock"})
 
 # How long a request's body may be, in bytes. None: the endpoint streams it and has limits of its own.
 USUAL_BODY = 64 << 10

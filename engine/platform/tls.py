@@ -5,6 +5,7 @@ CA.
 from __future__ import annotations
 
 import hashlib
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from engine.errors import ConfigError
 # TLS 1.2: forward secrecy and AEAD, nothing else. TLS 1.3 has no other suites.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 PEER = "penstock.peer"
+GATEWAY_URN = "urn:penstock:gateway:"  # then the gateway's id, a colon, and its epoch
+_GATEWAY = re.compile(re.escape(GATEWAY_URN) + r"(?P<id>[0-9a-f]{16}):(?P<epoch>[1-9][0-9]{0,8})")
 _LOG = log.get("platform")
 
 # Refusals that a TLS client can understand; it closes the connection when it has read the alert.
@@ -33,11 +36,18 @@ _MOST_THROWN_AWAY = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who a verified client certificate says it is. `tenant` is its organization (subject O)."""
+    """Who a verified client certificate says it is. `tenant` is its organization (subject O).
+
+    `gateway_id` and `epoch` are those of an enrolled gateway ("" and 0 for other clients), `expires` is the
+    certificate's end, seconds since 1970.
+    """
 
     tenant: str
     name: str
     fingerprint: str
+    gateway_id: str = ""
+    epoch: int = 0
+    expires: float = 0.0
 
 
 class _ServerSide(ssl.SSLObject):
@@ -173,7 +183,19 @@ def peer_of(tls: ssl.SSLObject) -> Peer | None:
     tenant = subject.get("organizationName", "")
     if not tenant or "\0" in tenant:
         return None
-    return Peer(tenant, subject.get("commonName", ""), hashlib.sha256(encoded).hexdigest())
+    gateway_id, epoch = "", 0
+    for other in named.get("subjectAltName", ()):
+        found = _GATEWAY.fullmatch(str(other[1])) if other[0] == "URI" else None
+        if found:
+            gateway_id, epoch = found["id"], int(found["epoch"])
+    return Peer(
+        tenant,
+        subject.get("commonName", ""),
+        hashlib.sha256(encoded).hexdigest(),
+        gateway_id,
+        epoch,
+        float(ssl.cert_time_to_seconds(str(named["notAfter"]))),
+    )
 
 
 def use_tls(
