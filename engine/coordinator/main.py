@@ -54,14 +54,15 @@ def run(config: GatewayConfig) -> int:
         try:
             key_id = _first_ready(pool, selector)
             members = Members(lambda pass_id: _joined(spool, pass_id))
+            counters = Counters(Meter.attach(spool.run, "coordinator"))
             shell = Shell(
                 spool=spool,
                 custody=Custody(config.passes.quiet_seconds, config.passes.cap_seconds, members, new_pass_id),
                 members=members,
-                queues=Queues(config.pool.max_bytes_in_flight),
+                queues=Queues(config.pool.max_bytes_in_flight, counters.queue.took),
                 ledger=ledger,
                 budget=Budget.attach(spool.run, "coordinator", config.spool.max_bytes),
-                counters=Counters(Meter.attach(spool.run, "coordinator")),
+                counters=counters,
                 treatments=Treatments.by(routes, key_id),
                 receipts=Receipts(spool),
             )
@@ -217,9 +218,8 @@ class Loop:
         counters.put_off.set(queues.put_off_count)
         counters.workers_wanted.set(self._pool.wanted)
         counters.workers_working.set(self._pool.working)
-        counters.rewrite.holds(
-            hands=self._pool.working, waiting=queues.waiting_plans, size=queues.bytes_in_flight
-        )
+        counters.queue.holds(waiting=len(custody.unresolved) + queues.waiting_plans)
+        counters.rewrite.holds(hands=self._pool.working, size=queues.bytes_in_flight)
         counters.ledger_waiting.set(self._shell.ledger.waiting)
         counters.worker_deaths.add(self._pool.deaths - self._deaths_told)
         self._deaths_told = self._pool.deaths

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from engine.coordinator.lanes import Lanes
@@ -17,10 +19,14 @@ SURVEY_BYTES: Final = 16_384  # about what a survey reads
 
 class Queues:
     """Jobs in, batches out: what finishes objects goes before what begins them. `most_bytes`: of objects
-    that are planned at a time; one object that is larger goes alone."""
+    that are planned at a time; one object that is larger goes alone. `waited` is told for how many seconds an
+    object waited: of one object at a time, since a clock for each would cost more than it tells."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, waited: Callable[[float], None] = lambda _: None) -> None:
         self._most_bytes = most_bytes
+        self._waited = waited
+        self._probe = ""
+        self._probe_put = 0.0
         self._plans: Lanes[PlanJob] = Lanes()
         self._surveys: Lanes[SurveyJob] = Lanes()
         self._others: deque[AnyJob] = deque()
@@ -34,6 +40,8 @@ class Queues:
         match job:
             case PlanJob():
                 self._plans.put(association_of(job.identifier), size, job)
+                if not self._probe:
+                    self._probe, self._probe_put = job.identifier, time.monotonic()
             case SurveyJob():
                 self._surveys.put(association_of(job.identifier), SURVEY_BYTES, job)
             case _:
@@ -95,6 +103,9 @@ class Queues:
             self._flying[job.identifier] = size
             self.bytes_in_flight += size
             jobs.append(job)
+            if job.identifier == self._probe:
+                self._waited(time.monotonic() - self._probe_put)
+                self._probe = ""
         return jobs
 
     def _survey_batch(self, most: int) -> list[AnyJob]:

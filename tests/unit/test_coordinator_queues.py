@@ -176,3 +176,17 @@ def test_jobs_that_wait_for_the_disk_go_together_by_kind() -> None:
     queues.put(PersistJob("0" * 32))
     kinds = [[type(job).__name__ for job in queues.batch(1)] for _ in range(2)]
     assert kinds == [["FoundJob"] * 3, ["PersistJob"]]
+
+
+def test_the_wait_of_one_object_at_a_time_is_told() -> None:
+    waits: list[float] = []
+    queues = Queues(1000, waits.append)
+    jobs = [PlanJob(object_id("a" * 16, n), "0" * 32, b"k" * 32) for n in range(3)]
+    for job in jobs:
+        queues.put(job, 10)
+    assert waits == []
+    taken = queues.batch(1)
+    assert len(taken) == 3 and len(waits) == 1 and waits[0] >= 0.0
+    queues.put(jobs[0], 10)
+    queues.batch(1)
+    assert len(waits) == 2, "the next one is the next to be watched"
