@@ -30,17 +30,17 @@ class Accepted:
         return self.agreed.window
 
 
-def decide(services: Services, pdu: bytes, address: str) -> Accepted | Rejection:
+def decide(services: Services, pdu: bytes, address: str, *, secured: bool = False) -> Accepted | Rejection:
     """Accepts or rejects; when it accepts, the passes that this association feeds are held. Raises
     RequestError.
 
     Strangers are turned away before anything of variable length is looked at."""
     config = services.config.receiver
     caller = read_caller(pdu)
-    peer = who(config, caller, address)
+    peer = who(config, caller, address, secured=secured)
     if isinstance(peer, Rejection):
         return peer
-    if _is_full(services):
+    if _is_full(services) or not services.peers[peer].admits():
         return Rejection.LOCAL_LIMIT_EXCEEDED
     request = decode_request(pdu)
     if not application_context_is_dicom(request):

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from engine.config.gateway import ReceiverConfig, SpoolConfig
+from engine.config.gateway import SpoolConfig
+from engine.config.receiver import ReceiverConfig
 from engine.receiver.request import Caller
 from engine.spool.budget import Budget
 
@@ -20,21 +21,21 @@ class Rejection(Enum):
     LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 
 
-def known_peer(config: ReceiverConfig, caller: Caller, address: str) -> int | None:
+def known_peer(config: ReceiverConfig, caller: Caller, address: str, *, secured: bool = False) -> int | None:
     """The number of the first configured peer that this caller is; None for a stranger. Without peers
     everybody is one."""
     for index, peer in enumerate(config.peers):
-        if caller.calling and peer.admits(caller.calling, address):
+        if caller.calling and peer.admits(caller.calling, address, secured=secured):
             return index
     return None
 
 
-def who(config: ReceiverConfig, caller: Caller, address: str) -> Rejection | int:
-    """The configured peer's number, or why not. The caller is looked at first: a stranger shall not learn
-    our title."""
+def who(config: ReceiverConfig, caller: Caller, address: str, *, secured: bool = False) -> Rejection | int:
+    """The configured peer's number, or why not; `secured`: it came by TLS. The caller is looked at first: a stranger shall not
+    learn our title."""
     if caller.protocol_version & 1 == 0:
         return Rejection.PROTOCOL_VERSION
-    peer = known_peer(config, caller, address)
+    peer = known_peer(config, caller, address, secured=secured)
     if peer is None:
         return Rejection.CALLING_NOT_RECOGNIZED
     if caller.called != config.ae_title.strip(" "):

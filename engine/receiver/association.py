@@ -28,8 +28,9 @@ class Association(asyncio.BufferedProtocol):
 
     It is in `services.connections` until nothing of it is left: no socket, no object, no answer due."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, secured: bool = False) -> None:
         self._services = services
+        self._secured = secured  # by TLS
         self._view = services.buffer
         self._stream = PduStream(services.config.receiver.max_pdu)
         self._state = State.STA2
@@ -178,7 +179,7 @@ class Association(asyncio.BufferedProtocol):
         """Accepts, or rejects, or finds that it is no request at all."""
         services = self._services
         try:
-            answer = decide(services, self._stream.pdu, self._address)
+            answer = decide(services, self._stream.pdu, self._address, secured=self._secured)
         except RequestError:
             self._state, self._reason = State.STA13, INVALID_PARAMETER
             self.aa_8()
@@ -187,16 +188,24 @@ class Association(asyncio.BufferedProtocol):
             self._state = State.STA13
             self._send(replies.reject(*answer.value))
             self._end("rejected")
+            services.counters.rejected(answer.name.lower()).add()
             _LOG.warning("association-rejected", why=answer.name.lower(), address=self._address)
             return
         self._accepted = answer
         services.joined(self)
         self._operations = Operations(
-            services, answer.identifier, answer.calling, answer.agreed, self._send, self._answered
+            services,
+            answer.identifier,
+            answer.peer,
+            answer.calling,
+            answer.agreed,
+            self._send,
+            self._answered,
         )
         self._stream.associate()
         self._send(answer.agreed.answer)
         services.counters.open.add()
+        services.peers[answer.peer].began()
         _LOG.info(
             "association-opened", association=answer.identifier, peer=answer.peer, address=self._address
         )
@@ -281,6 +290,7 @@ class Association(asyncio.BufferedProtocol):
                 _LOG.failure("association-not-marked", error, association=accepted.identifier)
             services.hints.send((f"-{accepted.identifier}",))
             services.counters.open.add(-1)
+            services.peers[accepted.peer].ended()
             objects = operations.stored if operations is not None else 0
             _LOG.info("association-ended", association=accepted.identifier, how=self._how, objects=objects)
         if self._accepted is None and self._transport is None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import socket
 import time
 
 from engine import log
 from engine.config.gateway import GatewayConfig
 from engine.process import die_with_parent
-from engine.receiver.listening import Shares, listen
+from engine.receiver.listening import Listeners, Shares, listen
 from engine.receiver.server import serve_process
+from engine.receiver.tls import make_context
 from engine.spool import associations
 from engine.spool.layout import Spool
 
@@ -21,21 +22,28 @@ _LOG = log.get("receiver")
 
 
 def run(config: GatewayConfig) -> int:
-    """Receives until SIGTERM, drains, and returns the exit code. TransportError if the port cannot be had."""
-    with listen(config.receiver.host, config.receiver.port) as listener:
-        if config.receiver.processes == 1:
-            return serve_process(config, listener)
-        return _Family(config, listener).run()
+    """Receives until SIGTERM, drains, and returns the exit code. TransportError if a port cannot be had, ConfigError if the
+    certificate cannot be used."""
+    receiver = config.receiver
+    with contextlib.ExitStack() as stack:
+        listeners = Listeners(stack.enter_context(listen(receiver.host, receiver.port)))
+        if receiver.tls is not None:
+            make_context(receiver.tls)  # said now, and once
+            secured = stack.enter_context(listen(receiver.host, receiver.tls.port, "receiver.tls"))
+            listeners = Listeners(listeners.plain, secured)
+        if receiver.processes == 1:
+            return serve_process(config, listeners)
+        return _Family(config, listeners).run()
 
 
 class _Family:
     """The parent of several receiver processes. It starts again what dies, and gives up when that happens too often."""
 
-    def __init__(self, config: GatewayConfig, listener: socket.socket) -> None:
+    def __init__(self, config: GatewayConfig, listeners: Listeners) -> None:
         self._config = config
-        self._listener = listener
+        self._listeners = listeners
         self._spool = Spool.open(config.spool.path)
-        self._shares = Shares(config.receiver.processes)
+        self._shares = Shares(config.receiver.processes, len(config.receiver.peers))
         self._children: dict[int, int] = {}
         self._deaths: list[float] = []
         self._code = 0
@@ -65,7 +73,7 @@ class _Family:
         try:
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
-            code = serve_process(self._config, self._listener, process, self._shares)
+            code = serve_process(self._config, self._listeners, process, self._shares)
         except BaseException as error:  # noqa: BLE001 - the parent's frames below must not run in the child
             _LOG.failure("receiver-process-failed", error, process=process)
         finally:
@@ -73,7 +81,7 @@ class _Family:
 
     def _stop(self) -> None:
         self._stopping = True
-        self._listener.close()  # the last copy decides whether the port is closed
+        self._listeners.close()  # the last copy decides whether the port is closed
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
 
@@ -99,7 +107,7 @@ class _Family:
 
     def _let_go(self, process: int) -> None:
         """The dead process's associations are aborted, and what it had not acknowledged is removed."""
-        self._shares.set(process, 0)
+        self._shares.forget(process)
         prefix = f"{process:02x}"
         open_now, _ = associations.scan(self._spool)
         for identifier in open_now:

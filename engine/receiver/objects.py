@@ -39,15 +39,16 @@ class Store:
         "_intake",
         "_opening",
         "_refused",
-        "_started",
         "check",
         "context",
         "context_id",
+        "ended",
         "identifier",
         "message_id",
         "size",
         "sop_class",
         "sop_instance",
+        "started",
     )
 
     def __init__(
@@ -73,7 +74,7 @@ class Store:
         self._finish = finish
         self._incoming: Incoming | None = None
         self._opening = b""
-        self._started = time.monotonic()
+        self.started = self.ended = time.monotonic()
         self._refused = _check(command, context)
         if self._refused is None:
             try:
@@ -112,6 +113,7 @@ class Store:
 
     def end(self) -> None:
         """The data set is whole."""
+        self.ended = time.monotonic()
         if self._refused is None:
             self._refused = self._mismatch()
         incoming, self._incoming = self._incoming, None
@@ -132,7 +134,7 @@ class Store:
 
     def crawls(self, now: float, grace: float, slowest: int) -> bool:
         """True if after `grace` seconds the object still comes at fewer than `slowest` bytes a second."""
-        age = now - self._started
+        age = now - self.started
         return age > grace and self.size < (age - grace) * slowest
 
     def _committed(self, error: SpoolError | None) -> None:

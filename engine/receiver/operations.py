@@ -33,6 +33,7 @@ class Operations:
         self,
         services: Services,
         identifier: str,
+        peer: int,
         calling: str,
         agreed: Negotiated,
         send: Callable[[bytes], None],
@@ -40,7 +41,9 @@ class Operations:
     ) -> None:
         self._services = services
         self._identifier = identifier
+        self._peer = services.peers[peer]
         self._calling = calling
+        self._answered_at = services.observer.now()
         self._agreed = agreed
         self._send = send
         self._answered = answered
@@ -117,16 +120,26 @@ class Operations:
 
     def _answer_store(self, store: Store, refused: Refused | None) -> None:
         counters = self._services.counters
+        self._observe(store)
         counters.answers(refused.status if refused else 0).add()
         if refused is None:
             self.stored += 1
             self._doubles.note(store.sop_instance, store.identifier)
             counters.objects.add()
             counters.bytes.add(store.size)
+            self._peer.objects.add()
+            self._peer.bytes.add(store.size)
         else:
+            self._peer.refused.add()
             why = refused.name.lower()
             _LOG.warning("object-refused", object=store.identifier, why=why, status=f"{refused.status:04X}")
         self._answer(replies.store_response(store, refused, self._agreed.max_length))
+
+    def _observe(self, store: Store) -> None:
+        observer = self._services.observer
+        now = observer.now()
+        observer.object(store.started - self._answered_at, store.ended - store.started, now - store.ended)
+        self._answered_at = now
 
     def _answer(self, reply: bytes) -> None:
         self.due -= 1

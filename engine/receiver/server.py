@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import resource
 import signal
 import socket
@@ -18,8 +19,11 @@ from engine.metrics.meter import Meter
 from engine.receiver.admission import Gate
 from engine.receiver.association import Association
 from engine.receiver.limits import Limits
-from engine.receiver.listening import Acceptor, Shares
+from engine.receiver.listening import Acceptor, Handshakes, Listeners, Shares
+from engine.receiver.observing import Observer
+from engine.receiver.peers import Peers
 from engine.receiver.services import Counters, Services
+from engine.receiver.tls import Certificates, why
 from engine.spool.budget import Budget
 from engine.spool.hints import HintOutbox
 from engine.spool.intake import Group, Intake
@@ -39,8 +43,14 @@ def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
         _LOG.error("event-loop-complained")
 
 
+def _note_failure(counters: Counters, error: BaseException, address: str) -> None:
+    reason = why(error)
+    counters.handshake_failed(reason).add()
+    _LOG.warning("handshake-failed", why=reason, address=address)
+
+
 class Server:
-    """Accepts associations on `listener` until `stop`; `serve` returns when the last one is over."""
+    """Accepts associations on its listeners until `stop`; `serve` returns when the last one is over."""
 
     def __init__(
         self,
@@ -50,37 +60,64 @@ class Server:
         shares: Shares | None = None,
     ) -> None:
         self._config = config
-        self._shares = shares or Shares(process + 1)
+        self._shares = shares or Shares(process + 1, len(config.receiver.peers))
         self._limits = limits or Limits()
         self._process = process
         self._stopping: asyncio.Event | None = None
 
-    async def serve(self, listener: socket.socket) -> int:
-        """0, or BROKEN if the disk failed: then another process has to take over."""
+    async def serve(self, listeners: Listeners) -> int:
+        """0, or BROKEN if the disk failed: then another process has to take over. ConfigError if TLS cannot be."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_exception)
         stopping = self._stopping = asyncio.Event()
+        tls = self._config.receiver.tls
+        certificates = None if tls is None else Certificates(tls)
         services = self._services(loop)
-        acceptor = Acceptor(
-            listener,
-            lambda: Association(services),
-            self._shares,
-            self._process,
-            lambda: len(services.connections),
-        )
-        _LOG.info("listening", port=listener.getsockname()[1], process=self._process)
+        acceptors = self._acceptors(services, listeners, certificates)
+        for acceptor in acceptors:
+            _LOG.info("listening", port=acceptor.port, process=self._process)
         try:
             while not stopping.is_set() and not services.intake.broken:
                 await self._pause(stopping)
                 self._look(services, time.monotonic())
-                acceptor.tell()
+                acceptors[0].tell()
+                if certificates is not None:
+                    certificates.refresh()
             services.draining = True
-            acceptor.close()
+            for acceptor in acceptors:
+                acceptor.close()
             await self._drain(services)
         finally:
             services.intake.close()
             services.hints.close()
         return BROKEN if services.intake.broken else 0
+
+    def _acceptors(
+        self, services: Services, listeners: Listeners, certificates: Certificates | None
+    ) -> list[Acceptor]:
+        acceptors: list[Acceptor] = []
+
+        def count() -> int:
+            return len(services.connections) + sum(one.pending for one in acceptors)
+
+        def add(listener: socket.socket, handshakes: Handshakes | None, *, secured: bool) -> None:
+            def protocol() -> Association:
+                return Association(services, secured=secured)
+
+            acceptors.append(Acceptor(listener, protocol, self._shares, self._process, count, handshakes))
+
+        add(listeners.plain, None, secured=False)
+        if listeners.secured is not None and certificates is not None:
+            limits = self._limits
+            handshakes = Handshakes(
+                lambda: certificates.context,
+                limits.handshake,
+                limits.closing,
+                limits.handshakes,
+                functools.partial(_note_failure, services.counters),
+            )
+            add(listeners.secured, handshakes, secured=True)
+        return acceptors
 
     def stop(self) -> None:
         """Begins the end. Call on the event loop."""
@@ -99,9 +136,11 @@ class Server:
         def after(group: Group) -> None:
             services.counters.commits.add()
             services.counters.commit_seconds.add(group.seconds)
+            services.observer.group(group)
             services.hints.send([incoming.identifier for incoming, error in group.results if error is None])
 
         nursery = Nursery(spool.run, name)
+        meter = Meter.attach(spool.run, name)
         services = Services(
             config=config,
             limits=self._limits,
@@ -109,7 +148,9 @@ class Server:
             intake=Intake(spool, nursery, budget, config.spool.durability, tell, after),
             gate=Gate(config.spool, budget),
             hints=HintOutbox(spool.run, "coordinator"),
-            counters=Counters(Meter.attach(spool.run, name)),
+            counters=Counters(meter),
+            observer=Observer(meter),
+            peers=Peers(config.receiver, self._process, self._shares, meter),
             process=self._process,
         )
         return services
@@ -122,6 +163,8 @@ class Server:
     def _look(services: Services, now: float) -> None:
         for association in tuple(services.connections):
             association.look(now)
+        open_now = sum(association.is_open for association in services.connections)
+        services.observer.look(associations=open_now, is_open=services.gate.is_open())
 
     async def _drain(self, services: Services) -> None:
         since = time.monotonic()
@@ -143,7 +186,7 @@ def _allow_descriptors(wanted: int) -> None:
 
 
 def serve_process(
-    config: GatewayConfig, listener: socket.socket, process: int = 0, shares: Shares | None = None
+    config: GatewayConfig, listeners: Listeners, process: int = 0, shares: Shares | None = None
 ) -> int:
     """Runs one receiver process until SIGTERM or SIGINT; its exit code."""
     _allow_descriptors(Limits().connections + 256)
@@ -153,7 +196,7 @@ def serve_process(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
-        return await server.serve(listener)
+        return await server.serve(listeners)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())

@@ -9,6 +9,8 @@ from engine.config.gateway import GatewayConfig
 from engine.metrics.meter import Meter, Value
 from engine.receiver.admission import Gate
 from engine.receiver.limits import Limits
+from engine.receiver.observing import Observer
+from engine.receiver.peers import Peers
 from engine.spool.hints import HintOutbox
 from engine.spool.intake import Intake
 from engine.spool.layout import Spool
@@ -31,6 +33,12 @@ class Counters:
     def ended(self, how: str) -> Value:
         return self._meter.value("penstock_associations_total", ended=how)
 
+    def handshake_failed(self, why: str) -> Value:
+        return self._meter.value("penstock_handshakes_failed_total", why=why)
+
+    def rejected(self, why: str) -> Value:
+        return self._meter.value("penstock_rejections_total", why=why)
+
     def answers(self, status: int) -> Value:
         return self._meter.value("penstock_answers_total", status=f"{status:04X}")
 
@@ -47,6 +55,8 @@ class Services:
     gate: Gate
     hints: HintOutbox
     counters: Counters
+    observer: Observer
+    peers: Peers
     process: int = 0
     buffer: memoryview = field(init=False)
     connections: set[Association] = field(default_factory=set)

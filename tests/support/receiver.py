@@ -27,16 +27,17 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import build_context
 
 from engine._native.upper_layer import Command, command_pdus, data_header, decode_command
-from engine.config.gateway import (
+from engine.config import (
     GatewayConfig,
     IdentityConfig,
     PeerConfig,
     ReceiverConfig,
+    ReceiverTlsConfig,
     SpoolConfig,
     UploaderConfig,
 )
 from engine.receiver.limits import Limits
-from engine.receiver.listening import listen
+from engine.receiver.listening import Listeners, listen
 from engine.receiver.server import Server
 from engine.spool.layout import Spool
 
@@ -50,11 +51,17 @@ PATIENCE = 20.0
 ANYBODY = (PeerConfig(ae_title="*", network="127.0.0.0/8"),)
 
 
-def config(root: Path, *, peers: tuple[PeerConfig, ...] = ANYBODY, **spool: object) -> GatewayConfig:
+def config(
+    root: Path,
+    *,
+    peers: tuple[PeerConfig, ...] = ANYBODY,
+    tls: ReceiverTlsConfig | None = None,
+    **spool: object,
+) -> GatewayConfig:
     """A configuration that is whole, for a receiver alone."""
     return GatewayConfig(
         spool=SpoolConfig(path=root / "spool", **spool),  # type: ignore[arg-type]
-        receiver=ReceiverConfig(host=HOST, port=0, peers=peers),
+        receiver=ReceiverConfig(host=HOST, port=0, peers=peers, tls=tls),
         identity=IdentityConfig(secret_file=root / "secret"),
         uploader=UploaderConfig(
             url="https://localhost:1", certificate=root / "c", key=root / "k", ca=root / "ca"
@@ -72,6 +79,7 @@ class Running:
     loop: asyncio.AbstractEventLoop
     thread: threading.Thread
     code: int | None = None
+    tls_port: int = 0
 
     def received(self) -> list[Path]:
         return sorted(self.spool.received.iterdir())
@@ -88,6 +96,7 @@ def receiving(settings: GatewayConfig, limits: Limits | None = None) -> Iterator
     """Runs a receiver until the block ends."""
     spool = Spool.open(settings.spool.path)
     listener = listen(settings.receiver.host, settings.receiver.port)
+    secured = listen(settings.receiver.host, 0) if settings.receiver.tls is not None else None
     server = Server(settings, 0, limits or Limits(drain=0.5, drain_idle=0.0, sweep=0.05, closing=0.3))
     started: list[asyncio.AbstractEventLoop] = []
     ready = threading.Event()
@@ -96,7 +105,7 @@ def receiving(settings: GatewayConfig, limits: Limits | None = None) -> Iterator
         async def main() -> int:
             started.append(asyncio.get_running_loop())
             ready.set()
-            return await server.serve(listener)
+            return await server.serve(Listeners(listener, secured))
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             running.code = runner.run(main())
@@ -104,6 +113,7 @@ def receiving(settings: GatewayConfig, limits: Limits | None = None) -> Iterator
     thread = threading.Thread(target=run)
     running = Running(listener.getsockname()[1], spool, server, asyncio.new_event_loop(), thread)
     running.loop.close()
+    running.tls_port = secured.getsockname()[1] if secured is not None else 0
     thread.start()
     ready.wait(PATIENCE)
     running.loop = started[0]

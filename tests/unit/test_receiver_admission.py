@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.config.gateway import PeerConfig, ReceiverConfig, SpoolConfig
+from engine.config.gateway import SpoolConfig
+from engine.config.receiver import PeerConfig, ReceiverConfig
 from engine.receiver.admission import Gate, Rejection, who
 from engine.receiver.request import Caller
 from engine.spool.budget import Budget

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pynetdicom.pdu_items import AsynchronousOperationsWindowSubItem
 
-from engine.config.gateway import PeerConfig
-from engine.metrics import meter
+from engine.config.receiver import PeerConfig
+from engine.metrics.reading import read
 from engine.receiver.limits import Limits
 from engine.spool import associations
 from tests.support.receiver import (
@@ -233,7 +233,7 @@ def test_what_was_received_is_counted(tmp_path: Path) -> None:
         peer.store("1.2.3")
         peer.send(store_request(1, "1.2.4") + data_pdus(data_set("1.2.5")))
         peer.response()
-        counted = meter.read(receiver.spool.run)
+        counted = read(receiver.spool.run)
         assert counted["penstock_associations_open"] == 1
         assert counted["penstock_received_objects_total"] == 1
         assert counted["penstock_received_bytes_total"] == len(data_set("1.2.3"))
@@ -241,8 +241,8 @@ def test_what_was_received_is_counted(tmp_path: Path) -> None:
         assert counted['penstock_answers_total{status="A900"}'] == 1
         assert counted["penstock_commits_total"] == 1
         peer.release()
-        wait(lambda: meter.read(receiver.spool.run)["penstock_associations_open"] == 0)
-        assert meter.read(receiver.spool.run)['penstock_associations_total{ended="released"}'] == 1
+        wait(lambda: read(receiver.spool.run)["penstock_associations_open"] == 0)
+        assert read(receiver.spool.run)['penstock_associations_total{ended="released"}'] == 1
 
 
 def test_more_associations_than_the_limit_are_asked_to_come_back(tmp_path: Path) -> None:
