@@ -48,7 +48,8 @@ _LOGOUT = Code("110123", "Logout")
 _CONFIGURATION = Code("110129", "Security Configuration")
 _NODE = Code("110126", "Node Authentication")
 _USER_ATTRIBUTES = Code("110137", "User Security Attributes Changed")
-_USE_OF_RESTRICTED = Code("110132", "Use of Restricted Function")
+_DECISION = Code("110147", "Access Control Decision")
+_ROLES = Code("110136", "Security Roles Changed")
 
 EVENTS: Mapping[str, Event] = MappingProxyType(
     {
@@ -57,9 +58,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         # people
         "sign-in": Event(_AUTHENTICATION, _LOGIN, "E", "account"),
         "sign-out": Event(_AUTHENTICATION, _LOGOUT, "E", "account"),
-        "access": Event(_ALERT, _USE_OF_RESTRICTED, "E", "route"),
+        "access": Event(_ALERT, _DECISION, "E", "route"),
         "account-created": Event(_ALERT, _USER_ATTRIBUTES, "C", "account"),
-        "account-roles": Event(_ALERT, _USER_ATTRIBUTES, "U", "account"),
+        "account-roles": Event(_ALERT, _ROLES, "U", "account"),
         "account-password": Event(_ALERT, _USER_ATTRIBUTES, "U", "account"),
         "account-disabled": Event(_ALERT, _USER_ATTRIBUTES, "U", "account"),
         "account-enabled": Event(_ALERT, _USER_ATTRIBUTES, "U", "account"),

@@ -37,7 +37,7 @@ class Audit:
     def __init__(
         self, database: Database, key: AuditKey, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000
     ) -> None:
-        self._database, self._key, self._clock = database, key, clock
+        self.database, self.key, self._clock = database, key, clock
 
     def record(
         self,
@@ -55,7 +55,7 @@ class Audit:
         never a Patient ID; `detail` holds codes and numbers. Text with spaces or controls in it is not kept.
         Raises ValueError for an event that is not in the vocabulary; AuditError when the chain was tampered with.
         """
-        with self._database.begin() as connection:
+        with self.database.begin() as connection:
             return self.record_in(
                 connection, event, actor=actor, tenant=tenant, outcome=outcome, subject=subject, detail=detail
             )
@@ -95,25 +95,25 @@ class Audit:
             previous=previous,
             mark="",
         )
-        mark = self._key.mark(entry)
+        mark = self.key.mark(entry)
         connection.execute(
             insert(AUDIT).values(dict(zip(_COLUMNS, (*astuple(entry)[:-1], mark), strict=True)))
         )
-        head_mark = self._key.head_mark(chain, entry.number, mark)
+        head_mark = self.key.head_mark(chain, entry.number, mark)
         moved = {"number": entry.number, "mark": mark, "head_mark": head_mark}
         connection.execute(update(AUDIT_HEADS).where(AUDIT_HEADS.c.chain == chain).values(moved))
         return entry.number
 
     def tag(self, text: str) -> str:
         """Eight digits that stand for a text which must not be in the trail, such as a mistyped name."""
-        return self._key.tag(text)
+        return self.key.tag(text)
 
     def rows(self, chain: str, *, after: int = 0, most: int | None = None) -> Iterator[Entry]:
         """Rows of a chain in their order, those with a number above `after`, in pages of their own transactions."""
         while most is None or most > 0:
             wanted = _PAGE if most is None else min(_PAGE, most)
             query = select(AUDIT).where(AUDIT.c.chain == chain, AUDIT.c.number > after)
-            with self._database.read() as connection:
+            with self.database.read() as connection:
                 found = connection.execute(query.order_by(AUDIT.c.number).limit(wanted)).all()
             for row in found:
                 yield Entry(*row)
@@ -131,14 +131,14 @@ class Audit:
             query = query.where(AUDIT.c.number < before)
         if event is not None:
             query = query.where(AUDIT.c.event == event)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return [
                 Entry(*row) for row in connection.execute(query.order_by(AUDIT.c.number.desc()).limit(most))
             ]
 
     def chains(self) -> list[str]:
         """Every chain that has a row or an end."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             named = connection.execute(select(AUDIT.c.chain).union(select(AUDIT_HEADS.c.chain)))
             return sorted(row.chain for row in named)
 
@@ -148,12 +148,12 @@ class Audit:
             "chain": chain,
             "number": 0,
             "mark": GENESIS,
-            "head_mark": self._key.head_mark(chain, 0, GENESIS),
+            "head_mark": self.key.head_mark(chain, 0, GENESIS),
         }
         connection.execute(dialect.insert(AUDIT_HEADS).values(first).on_conflict_do_nothing())
         query = select(AUDIT_HEADS).where(AUDIT_HEADS.c.chain == chain).with_for_update()
         head = connection.execute(query).one()
-        if not same(head.head_mark, self._key.head_mark(chain, head.number, head.mark)):
+        if not same(head.head_mark, self.key.head_mark(chain, head.number, head.mark)):
             raise AuditError(
                 "audit-head-altered",
                 "the end of the audit trail was altered, or the audit key is another one",
