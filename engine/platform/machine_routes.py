@@ -41,15 +41,15 @@ def routes(platform: Platform) -> list[BaseRoute]:
         return Route(path, endpoint, methods=["GET"], name=name)
 
     stow_routes = [
-        Route("/studies", store, methods=["POST"], name="store"),
-        Route("/studies/{study}", store, methods=["POST"], name="store-study"),
+        Route("/studies", store, methods=["POST"], name="stow"),
+        Route("/studies/{study}", store, methods=["POST"], name="stow-study"),
     ]
     own = [
-        route("/health", "health", _health),
-        route("/key", "key", _key),
-        route("/studies", "studies", _studies),
-        route("/studies/{study}/instances", "instances", _instances),
-        route("/studies/{study}/instances/{instance}", "object", _object),
+        route("/health", "machine-health", _health),
+        route("/key", "machine-key", _key),
+        route("/studies", "machine-studies", _studies),
+        route("/studies/{study}/instances", "machine-instances", _instances),
+        route("/studies/{study}/instances/{instance}", "machine-object", _object),
     ]
     return [*stow_routes, Mount("/dicom-web", routes=stow_routes), Mount("/penstock/v1", routes=own)]
 
