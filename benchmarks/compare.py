@@ -1,12 +1,13 @@
 """`python -m benchmarks.compare OLD [NEW]`: two revisions in turn, and what became slower beyond the noise.
 
-Each revision is checked out into a work tree of its own and built there; then both run the same subjects, round by round, so
-that what the machine does meanwhile hits both. A subject is called slower or faster when the middle half of its ratios lies
-on one side of 1 and their median is off by more than `BEYOND`.
+Each revision is checked out into a work tree of its own and built there. Then both run the same subjects, round by round: the
+old one, the new one, and the old one once more, whose ratio to itself is the noise of this machine in this hour. A subject is
+called slower or faster when the median of new to old is off by more than three quarters of those, and by more than `BEYOND`.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import click
 import orjson
 
 from benchmarks.inputs import ROOT
+
+Rounds = list[list[list[object]]]
 
 BEYOND = 0.03
 SUBJECTS = ("head", "hmac", "rewrite")
@@ -37,28 +40,37 @@ print(orjson.dumps([[row["name"], row["unit"], row["median"]] for row in rows]).
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of one subject: `ratios` of new speed to old, one a round; above 1 is faster."""
+    """One row of one subject: `ratios` of new speed to old, one a round, above 1 is faster; `itself`: of old to old."""
 
     name: str
     ratios: tuple[float, ...]
+    itself: tuple[float, ...]
 
     @property
     def median(self) -> float:
         return statistics.median(self.ratios)
 
     @property
+    def noise(self) -> float:
+        """By how much three of four rounds of the same code differ at most, and not less than BEYOND."""
+        off = sorted(abs(math.log(ratio)) for ratio in self.itself)
+        return max(BEYOND, math.expm1(off[3 * (len(off) - 1) // 4]))
+
+    @property
     def verdict(self) -> str:
         """`slower`, `faster`, or `same`, which is also what noise hides."""
-        low, _, high = statistics.quantiles(self.ratios, n=4) if len(self.ratios) > 1 else self.ratios * 3
-        if high < 1 and self.median < 1 - BEYOND:
+        if self.median < 1 / (1 + self.noise):
             return "slower"
-        if low > 1 and self.median > 1 + BEYOND:
-            return "faster"
-        return "same"
+        return "faster" if self.median > 1 + self.noise else "same"
 
 
-def changes(old: list[list[list[object]]], new: list[list[list[object]]]) -> list[Change]:
-    """Rounds of [name, unit, value] rows of both revisions, paired; a row that only one of them has is left out."""
+def changes(old: Rounds, new: Rounds, again: Rounds) -> list[Change]:
+    """Paired rounds of [name, unit, value] rows; a row that only one of the revisions has is left out."""
+    ratios, itself = _ratios(old, new), _ratios(old, again)
+    return [Change(name, tuple(found), tuple(itself[name])) for name, found in ratios.items()]
+
+
+def _ratios(old: Rounds, new: Rounds) -> dict[str, list[float]]:
     ratios: dict[str, list[float]] = {}
     for before, after in zip(old, new, strict=True):
         known = {str(name): float(str(value)) for name, _, value in before}
@@ -67,7 +79,7 @@ def changes(old: list[list[list[object]]], new: list[list[list[object]]]) -> lis
                 ratio = float(str(value)) / known[str(name)]
                 # What is a time is better when it is less.
                 ratios.setdefault(str(name), []).append(1 / ratio if unit == "µs" else ratio)
-    return [Change(name, tuple(found)) for name, found in ratios.items()]
+    return ratios
 
 
 @click.command()
@@ -91,10 +103,9 @@ def main(old: str, new: str, rounds: int, objects: int, subjects: tuple[str, ...
         finally:
             for place in places:
                 subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", place], check=True)
-    click.echo(f"| | {new} to {old} | middle half | |\n| --- | --- | --- | --- |")
+    click.echo(f"| | {new} to {old} | noise | |\n| --- | --- | --- | --- |")
     for change in found:
-        low, _, high = statistics.quantiles(change.ratios, n=4)
-        click.echo(f"| {change.name} | {change.median:.2f} × | {low:.2f} – {high:.2f} | {change.verdict} |")
+        click.echo(f"| {change.name} | {change.median:.2f} × | ± {change.noise:.0%} | {change.verdict} |")
     sys.exit(any(change.verdict == "slower" for change in found))
 
 
@@ -115,16 +126,17 @@ def _check_out(revision: str, place: Path) -> Path:
 
 def _measured(subject: str, places: list[Path], rounds: int, objects: int, work: Path) -> list[Change]:
     count = {"head": objects, "hmac": 200 * objects, "rewrite": objects}[subject]
-    told: list[list[list[list[object]]]] = [[], []]
+    told: list[Rounds] = [[], [], []]
+    old, new = places
     for number in range(rounds):
         click.echo(f"{subject}, round {number + 1} of {rounds}", err=True)
-        for place, rows in zip(places, told, strict=True):
+        for place, rows in zip((old, new, old), told, strict=True):
             run = [sys.executable, "-c", _RUN, subject, str(count), str(work)]
             said = subprocess.run(run, cwd=place, capture_output=True, text=True, check=False)
             if said.returncode:
                 raise click.ClickException(f"{subject} fails in {place.name}:\n{said.stderr}")
             rows.append(orjson.loads(said.stdout.splitlines()[-1]))
-    return changes(told[0], told[1])
+    return changes(*told)
 
 
 if __name__ == "__main__":
