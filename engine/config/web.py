@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec import field
+
+from engine.config.oidc import OidcConfig
 from engine.config.sections import Host, Port, Section
+from engine.config.sessions import SessionsConfig
 
 
 class WebConfig(Section, frozen=True, kw_only=True):
@@ -14,6 +18,8 @@ class WebConfig(Section, frozen=True, kw_only=True):
     port: Port = 8444
     certificate: Path | None = None
     key: Path | None = None
+    sessions: SessionsConfig = field(default_factory=SessionsConfig)
+    oidc: OidcConfig | None = None
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):

@@ -20,6 +20,7 @@ from engine.platform import machine_routes
 from engine.platform.accounts import routes as accounts_routes
 from engine.platform.accounts.gate import Gate, Identify
 from engine.platform.accounts.identify import by_certificate, by_session
+from engine.platform.accounts.oidc_routes import oidc_routes
 from engine.platform.answers import json_answer, problem_answer
 from engine.platform.gateways.routes import enrol_routes, gateway_routes
 from engine.platform.parts import Platform
@@ -45,6 +46,7 @@ def make_web_app(platform: Platform) -> Starlette:
     routes = [
         Route("/health", health, methods=["GET"], name="web-health"),
         *accounts_routes.routes(platform),
+        *oidc_routes(platform),
         *enrol_routes(platform),
     ]
     return _application(platform, routes, by_session(platform.accounts.sessions), web=True)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine.config import PlatformConfig
-from engine.platform.accounts import Accounts
-from engine.platform.accounts.signing_in import SigningIn
+from engine.platform.accounts.people import open_people
 from engine.platform.audit import Audit, AuditKey
 from engine.platform.commit import Committer
 from engine.platform.database import Database
@@ -56,7 +55,7 @@ def assembled(
     """
     database = open_database(config, migrate=False)
     audit = Audit(database, AuditKey.load(storage.root / AUDIT_KEY))
-    accounts = Accounts(database, audit)
+    people = open_people(config.web, database, audit)
     vault = Vault(database, master)
     gateways = open_gateways(config, database, master, vault, audit, port)
     index = Index(database)
@@ -74,8 +73,9 @@ def assembled(
             institutions=Institutions(database),
             vault=vault,
             audit=audit,
-            accounts=accounts,
-            signing_in=SigningIn(database, audit, accounts),
+            accounts=people.accounts,
+            signing_in=people.signing_in,
+            oidc=people.oidc,
             gateways=gateways,
             standing=Standing(gateways, audit),
         )

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from engine import log
 from engine.config import PlatformConfig
 from engine.errors import ConfigError
+from engine.platform.accounts.people import open_people
 from engine.platform.app import Platform, make_app, make_web_app
 from engine.platform.assembly import AUDIT_KEY, assembled, open_database
 from engine.platform.audit import SYSTEM, Audit, AuditKey
@@ -71,6 +72,8 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
         )
 
         def serve() -> int:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, _leave)  # until the event loop takes them
             with assembled(config, storage, master, signing, ports[0]) as platform:
                 return _serve(platform, sockets, contexts)
 
@@ -89,6 +92,7 @@ def _prepare(config: PlatformConfig, storage: Storage, master: MasterKey) -> tup
             _LOG.info("index-taken-over", objects=taken)
         must_be_in_force(database, master)
         audit = Audit(database, AuditKey.load_or_make(storage.root / AUDIT_KEY))
+        open_people(config.web, database, audit)  # says now what is wrong with its files
         audit.record("platform-started", actor=SYSTEM, tenant=None, outcome="success")
         return storage.recover(index)
     finally:
@@ -155,6 +159,10 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """`_serve_all` has taken them."""
         yield
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def listen(host: str, port: int, key: str = "platform.port") -> socket.socket:

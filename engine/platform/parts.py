@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.config import PlatformConfig
 from engine.platform.accounts import Accounts
+from engine.platform.accounts.oidc_signing_in import OidcSigningIn
 from engine.platform.accounts.signing_in import SigningIn
 from engine.platform.audit import Audit
 from engine.platform.commit import Committer
@@ -35,5 +36,6 @@ class Platform:
     audit: Audit
     accounts: Accounts
     signing_in: SigningIn
+    oidc: OidcSigningIn | None
     gateways: Gateways
     standing: Standing

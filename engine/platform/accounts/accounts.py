@@ -117,6 +117,15 @@ class Accounts:
             row = connection.execute(query).one_or_none()
         return None if row is None else _account(row)
 
+    def linked(self, tenant: str, issuer: str, subject: str) -> Account | None:
+        """The institution's account for somebody whom a provider calls `subject`, or None."""
+        query = select(ACCOUNTS).where(
+            ACCOUNTS.c.tenant == tenant, ACCOUNTS.c.issuer == issuer, ACCOUNTS.c.subject == subject
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _account(row)
+
     def set_roles(self, tenant: str, account_id: str, roles: Iterable[str], *, by: Actor) -> None:
         """Give these roles and no others; the account's sessions end.
 

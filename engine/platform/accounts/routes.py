@@ -80,7 +80,7 @@ async def _sign_in(platform: Platform, request: Request) -> Response:
             old_token=request.cookies.get(SESSION_COOKIE, ""),
         )
     except AccountError as problem:
-        return _problem(request, problem, SIGN_IN_PAGE, next=after)
+        return problem_answer(request, problem, SIGN_IN_PAGE, next=after)
     answer = _done(request, after, {"account": described(begun.account)})
     set_session(answer, begun.token)
     return answer
@@ -101,7 +101,7 @@ async def _change_password(platform: Platform, request: Request) -> Response:
             platform.signing_in.change_password, signed_in(request), form.text("old"), form.text("password")
         )
     except AccountError as problem:
-        return _problem(request, problem, ACCOUNT_PAGE)
+        return problem_answer(request, problem, ACCOUNT_PAGE)
     answer = _done(request, f"{ACCOUNT_PAGE}?done=password", {})
     set_session(answer, begun.token)
     return answer
@@ -119,7 +119,7 @@ async def _create(platform: Platform, request: Request) -> Response:
             by=person.actor,
         )
     except AccountError as problem:
-        return _problem(request, problem, ACCOUNTS_PAGE)
+        return problem_answer(request, problem, ACCOUNTS_PAGE)
     return _done(request, f"{ACCOUNTS_PAGE}?done=created", {"account": described(account)})
 
 
@@ -153,7 +153,7 @@ async def _changed(
     try:
         await asyncio.to_thread(change, signed_in(request).tenant, account_id, *values, **named)
     except AccountError as problem:
-        return _problem(request, problem, ACCOUNTS_PAGE)
+        return problem_answer(request, problem, ACCOUNTS_PAGE)
     return _done(request, f"{ACCOUNTS_PAGE}?done={done}", {})
 
 
@@ -175,7 +175,8 @@ def _done(request: Request, page: str, told: dict[str, object]) -> Response:
     return json_answer(told) if wants_json(request) else RedirectResponse(page, 303)
 
 
-def _problem(request: Request, problem: PenstockError, page: str, **kept: str) -> Response:
+def problem_answer(request: Request, problem: PenstockError, page: str, **kept: str) -> Response:
+    """What is told of a refusal: JSON, or the page with the problem's code in its query."""
     wait = getattr(problem, "wait", 0)
     if wants_json(request):
         answer = json_answer({"error": problem.describe()}, _STATUS.get(problem.code, 400))
