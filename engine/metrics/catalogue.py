@@ -64,6 +64,7 @@ METRICS: Final[dict[str, tuple[Kind, str]]] = {
     "penstock_commit_seconds_total": (Kind.COUNTER, "Time spent in grouped durable commits"),
     "penstock_commits_total": (Kind.COUNTER, "Grouped durable commits"),
     "penstock_objects_waiting": (Kind.GAUGE, "Objects in the coordinator's hands by what they wait for"),
+    "penstock_pool_paused": (Kind.GAUGE, "1 while workers pause because too much waits for its delivery"),
     "penstock_passes_open": (Kind.GAUGE, "Study passes that are open"),
     "penstock_passes_total": (Kind.COUNTER, "Study passes by what became of them"),
     "penstock_split_studies_total": (
@@ -82,6 +83,8 @@ METRICS: Final[dict[str, tuple[Kind, str]]] = {
     "penstock_uploaded_bytes_total": (Kind.COUNTER, "Bytes of those objects as sent"),
     "penstock_upload_backoff_seconds": (Kind.GAUGE, "How long the uploader waits before it tries again"),
     "penstock_ledger_waiting_rows": (Kind.GAUGE, "Ledger rows that could not be written yet"),
+    "penstock_quarantine_objects": (Kind.GAUGE, "Objects in the quarantine now"),
+    "penstock_up_seconds": (Kind.GAUGE, "Seconds since the gateway's start"),
     "penstock_spool_bytes": (Kind.GAUGE, "Bytes in the spool"),
     "penstock_spool_max_bytes": (Kind.GAUGE, "Bytes that the spool may take"),
     "penstock_spool_free_bytes": (Kind.GAUGE, "Bytes free on the spool's file system"),

@@ -16,8 +16,8 @@ from engine import log
 from engine.config import GatewayConfig, load_gateway
 from engine.errors import PenstockError
 from engine.metrics.meter import Meter
-from engine.metrics.reading import read
-from engine.process import leave_no_traces, resident_bytes
+from engine.metrics.reading import Snapshot, read
+from engine.process import leave_no_traces
 from engine.spool import associations, workers
 from engine.spool.budget import SUPERVISOR, Budget, measure
 from engine.spool.hints import HintOutbox
@@ -25,9 +25,11 @@ from engine.spool.layout import Spool, remove
 from engine.supervisor import preflight, summary
 from engine.supervisor.drift import Drift
 from engine.supervisor.forecast import Forecast
+from engine.supervisor.gauges import Gauges
 from engine.supervisor.reload import difference
 from engine.supervisor.roles import ROLES, Role
-from engine.supervisor.watch import RoleState, Watch
+from engine.supervisor.view import View, view
+from engine.supervisor.watch import Watch
 
 LOCK_SECONDS: Final = 5.0  # the processes of a killed predecessor need a moment to die
 LOOK_SECONDS: Final = 1.0
@@ -83,6 +85,7 @@ class Supervisor:
         self._budget.add(measure(spool))
         self._meter = Meter.attach(spool.run, "supervisor")
         self._forecast = Forecast()
+        self._gauges = Gauges(self._meter, spool, self._budget, self._forecast, config.spool.max_bytes)
         self._drift = Drift()
         self._next_count = time.monotonic() + COUNT_SECONDS
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
@@ -101,8 +104,9 @@ class Supervisor:
         if self._config.metrics.port:
             from engine.supervisor import health  # aiohttp.web costs 15 MB
 
+            telling = health.Telling(self.numbers, self.states, self.look)
             runner, metrics_port = await health.serve(
-                self._config.metrics.host, self._config.metrics.port, self.numbers, self.states
+                self._config.metrics.host, self._config.metrics.port, telling
             )
         looks = asyncio.create_task(self._look_again_and_again())
         try:
@@ -127,20 +131,13 @@ class Supervisor:
         """Role → state, for health."""
         return {name: str(watch.state) for name, watch in self._watches.items()}
 
+    def look(self, before: Snapshot, after: Snapshot) -> View:
+        """The gateway as operators see it."""
+        return view(self._config.gateway.name, before, after, running=True)
+
     def numbers(self) -> dict[str, float]:
         """All metrics of all processes, with those that only the supervisor can see brought up to date."""
-        value = self._meter.value
-        value("penstock_spool_bytes").set(self._budget.used())
-        value("penstock_spool_max_bytes").set(self._config.spool.max_bytes)
-        value("penstock_spool_free_bytes").set(self._spool.free_bytes())
-        value("penstock_seconds_until_full").set(self._forecast.seconds_until(self._config.spool.max_bytes))
-        value("penstock_process_resident_bytes", process="supervisor").set(resident_bytes(os.getpid()))
-        for name, watch in self._watches.items():
-            value("penstock_process_up", role=name).set(watch.state is RoleState.UP)
-            value("penstock_process_starts_total", role=name).set(watch.starts)
-            value("penstock_process_resident_bytes", process=name).set(
-                resident_bytes(watch.pid) if watch.pid else 0
-            )
+        self._gauges.look(self._watches)
         return read(self._spool.run)
 
     def _start(self, role: Role) -> None:
@@ -226,6 +223,7 @@ class Supervisor:
     async def _look_again_and_again(self) -> None:
         while True:
             self._forecast.feed(time.monotonic(), self._budget.used())
+            self._gauges.look(self._watches)
             self._correct_drift()
             await asyncio.sleep(LOOK_SECONDS)
 

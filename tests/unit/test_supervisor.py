@@ -14,6 +14,7 @@ import pytest
 
 from engine.config import GatewayConfig, load_gateway
 from engine.errors import ConfigError
+from engine.metrics.reading import Snapshot
 from engine.spool.layout import Spool
 from engine.supervisor import health, preflight, summary
 from engine.supervisor.child import tell, told
@@ -21,6 +22,7 @@ from engine.supervisor.drift import Drift
 from engine.supervisor.forecast import Forecast
 from engine.supervisor.restarts import MOST_FAILURES, STABLE_SECONDS, Restarts
 from engine.supervisor.roles import ROLES, role
+from engine.supervisor.view import View, view
 
 CONFIG = """
 [spool]
@@ -209,26 +211,37 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 def test_health_and_metrics_are_told_over_http() -> None:
     states = {"receiver": "up", "uploader": "up"}
+    numbers = {"penstock_spool_bytes": 7.0, 'penstock_workers{state="working"}': 2.0}
 
     async def ask() -> list[tuple[int, str]]:
-        numbers = {"penstock_spool_bytes": 7.0}
-        runner, port = await health.serve("127.0.0.1", 0, lambda: numbers, lambda: states)
+        runner, port = await health.serve(
+            "127.0.0.1", 0, health.Telling(lambda: numbers, lambda: states, look)
+        )
+
+        async def get(path: str) -> tuple[int, str]:
+            return await asyncio.to_thread(_get, port, path)
+
         try:
-            found = [await asyncio.to_thread(_get, port, path) for path in ("/metrics", "/healthz")]
+            found = [await get(path) for path in ("/metrics", "/healthz", "/readyz", "/")]
+            numbers.update({'penstock_workers{state="working"}': 0.0, "penstock_receiving_refused": 1.0})
             states["uploader"] = "restarting"
-            return [
-                *found,
-                await asyncio.to_thread(_get, port, "/healthz"),
-                await asyncio.to_thread(_get, port, "/"),
-            ]
+            return [*found, *[await get(path) for path in ("/healthz", "/readyz", "/elsewhere")]]
         finally:
             await runner.cleanup()
 
-    metrics, well, unwell, elsewhere = asyncio.run(ask())
+    metrics, well, ready, page, unwell, unready, elsewhere = asyncio.run(ask())
     assert metrics[0] == 200 and "penstock_spool_bytes 7\n" in metrics[1]
     assert well[0] == 200 and json.loads(well[1])["healthy"]
+    assert ready[0] == 200 and json.loads(ready[1]) == {"ready": True, "reasons": []}
+    assert page[0] == 200 and "idle: nobody sends" in page[1] and "<script" not in page[1]
     assert unwell[0] == 503 and json.loads(unwell[1])["roles"]["uploader"] == "restarting"
+    reasons = ["a role is not up", "no worker is ready", "the spool is full"]
+    assert unready[0] == 503 and json.loads(unready[1]) == {"ready": False, "reasons": reasons}
     assert elsewhere[0] == 404
+
+
+def look(before: Snapshot, after: Snapshot) -> View:
+    return view("ward <3>", before, after, running=True)
 
 
 def test_a_metrics_port_that_was_taken_meanwhile_is_refused(taken: int) -> None:
@@ -237,4 +250,4 @@ def test_a_metrics_port_that_was_taken_meanwhile_is_refused(taken: int) -> None:
 
 
 async def _serve(port: int) -> None:
-    await health.serve("127.0.0.1", port, dict, dict)
+    await health.serve("127.0.0.1", port, health.Telling(dict, dict, look))
