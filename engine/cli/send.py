@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,12 @@ import click
 
 from engine.cli.output import json_option, print_json, visible
 from engine.scu.association import Target
+from engine.scu.tls import client_context
 from engine.sender.load import Load, Progress, run
 from engine.sender.report import Refused, render
 
 SHOWN = 20
+FILE = click.Path(path_type=Path)
 
 
 @click.command(
@@ -53,6 +56,11 @@ SHOWN = 20
     type=click.FloatRange(0.1),
     help="Seconds to wait for the peer.",
 )
+@click.option("--tls", is_flag=True, help="DICOM over TLS (PS3.15 B.12, B.13).")
+@click.option("--ca", type=FILE, help="Who vouches for the peer.  [default: the system's authorities]")
+@click.option("--certificate", type=FILE, help="Our certificate, if the peer wants one.")
+@click.option("--key", type=FILE, help="Its key.")
+@click.option("--server-name", metavar="NAME", help="What the peer's certificate is for.  [default: HOST]")
 @json_option
 def command(
     host: str,
@@ -64,6 +72,11 @@ def command(
     clones: int,
     window: int,
     timeout: float,
+    tls: bool,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    server_name: str | None,
     as_json: bool,
 ) -> int:
     """Send DICOM files, or folders of them, by C-STORE, and measure it.
@@ -81,7 +94,9 @@ def command(
             raise click.BadParameter(
                 "an AE title has 1 to 16 printable ASCII characters and no backslash", param_hint=name
             )
-    load = Load(Target(host, port, called, calling, timeout), paths, associations, clones, window)
+    context = _security(tls, ca, certificate, key, server_name)
+    target = Target(host, port, called, calling, timeout, context, server_name or "")
+    load = Load(target, paths, associations, clones, window)
     with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
         told = run(load, progress)
     refused = told["refused"]
@@ -91,6 +106,17 @@ def command(
         click.echo(render(told))
         _name_refused(refused)
     return 1 if refused else 0
+
+
+def _security(
+    tls: bool, ca: Path | None, certificate: Path | None, key: Path | None, server_name: str | None
+) -> ssl.SSLContext | None:
+    for name, given in (("--ca", ca), ("--certificate", certificate), ("--server-name", server_name)):
+        if given is not None and not tls:
+            raise click.BadParameter("needs --tls", param_hint=name)
+    if (certificate is None) != (key is None):
+        raise click.BadParameter("one needs the other", param_hint="--certificate, --key")
+    return client_context(ca, certificate, key) if tls else None
 
 
 def _name_refused(entries: Sequence[Refused]) -> None:

@@ -130,6 +130,7 @@ class Acceptor:
         self._count = count
         self._handshakes = handshakes
         self._begun: dict[asyncio.Task[object], socket.socket] = {}
+        self._shaking: dict[socket.socket, None] = {}  # hands, the oldest first
         self._waiting: asyncio.TimerHandle | None = None
         self._loop.add_reader(listener.fileno(), self._ready)
 
@@ -198,8 +199,12 @@ class Acceptor:
             connection.close()  # it was gone before it began
 
     async def _shake_hands(self, connection: socket.socket, address: str, handshakes: Handshakes) -> None:
-        if len(self._begun) > handshakes.most:
-            _hang_up(next(iter(self._begun.values())))
+        shaking = self._shaking
+        shaking[connection] = None
+        if len(shaking) > handshakes.most:
+            oldest = next(iter(shaking))
+            del shaking[oldest]
+            _hang_up(oldest)
         try:
             await self._loop.connect_accepted_socket(
                 self._protocol,
@@ -211,6 +216,8 @@ class Acceptor:
         except OSError as error:
             handshakes.failed(error, address)
             connection.close()
+        finally:
+            shaking.pop(connection, None)
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -72,7 +72,7 @@ def make_context(config: ReceiverTlsConfig) -> ssl.SSLContext:
 def why(error: BaseException) -> str:
     """What ended a handshake, in one of our own words."""
     if isinstance(error, ssl.SSLError):
-        return _REASONS.get(error.reason or "", "refused")
+        return _REASONS.get(getattr(error, "reason", None) or "", "refused")
     if isinstance(error, ConnectionAbortedError | TimeoutError):
         return "deadline"
     return "lost"

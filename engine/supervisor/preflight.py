@@ -22,6 +22,8 @@ def check(config: GatewayConfig, spool: Spool) -> dict[str, str]:
     sentence.
     """
     _check_port(config.receiver.host, config.receiver.port, "receiver")
+    if config.receiver.tls is not None:
+        _check_port(config.receiver.host, config.receiver.tls.port, "receiver.tls")
     if config.metrics.port:
         _check_port(config.metrics.host, config.metrics.port, "metrics")
     if config.enrolment is not None:
