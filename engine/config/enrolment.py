@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.config.sections import Section
+from engine.config.sections import Seconds, Section
 
 DEFAULT_FOLDER = "identity"
 CREDENTIAL = "gateway.pem"  # key, certificate and chain in one file, so that they change in one rename
@@ -19,10 +19,12 @@ NOT_ENROLLED = "https://not-enrolled.invalid"
 class EnrolmentConfig(Section, frozen=True, kw_only=True):
     """`[enrolment]`: where this gateway's key, its certificate and the platform's address lie.
 
-    Keys of [identity] and [uploader] that are given all the same win over what lies there.
+    Every `check_seconds` the platform is asked whether the hash secret is another one, and whether this gateway is still
+    the one in force. Keys of [identity] and [uploader] that are given all the same win over what lies in the folder.
     """
 
     folder: Path
+    check_seconds: Seconds = 30.0
 
     @property
     def credential(self) -> Path:

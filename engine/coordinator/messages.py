@@ -24,12 +24,15 @@ class SurveyJob(Job, frozen=True, array_like=True, tag="survey"):
 
 
 class PlanJob(Job, frozen=True, array_like=True, tag="plan"):
-    """Plan an object of a pass; `key` is the pass key, 32 bytes, `profile` the digest of the pass's profile."""
+    """Plan an object of a pass; `key` is the pass key, 32 bytes, `profile` the digest of the pass's profile, `key_id` names
+    the hash secret that the pass was begun under ("" is the one in force).
+    """
 
     identifier: str
     pass_id: str
     key: bytes
     profile: str = ""
+    key_id: str = ""
 
 
 class FoundJob(Job, frozen=True, array_like=True, tag="found"):
@@ -132,9 +135,12 @@ class Later(Result, frozen=True, array_like=True, tag="later"):
 
 
 class Ready(Result, frozen=True, array_like=True, tag="ready"):
-    """The first word of a worker: it can plan. `key_id` names the hash secret it loaded."""
+    """The first word of a worker: it can plan. `key_id` names the hash secret in force, `former` those that passes may
+    have been begun under.
+    """
 
     key_id: str
+    former: tuple[str, ...] = ()
 
 
 class Unable(Result, frozen=True, array_like=True, tag="unable"):

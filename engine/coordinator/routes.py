@@ -55,15 +55,16 @@ class Routes:
 @dataclass(frozen=True, slots=True)
 class Treatments:
     """What a gateway can do to a pass: by one of the profiles `names` (digest → name), under the hash secret
-    `key_id`.
+    `key_id`; a pass that was begun under a `former` one is ended under it.
     """
 
     names: Mapping[str, str]
     key_id: str
+    former: tuple[str, ...] = ()
 
     @classmethod
-    def by(cls, routes: Routes, key_id: str) -> Treatments:
-        return cls({digest: profile.name for digest, profile in routes.profiles.items()}, key_id)
+    def by(cls, routes: Routes, key_id: str, former: tuple[str, ...] = ()) -> Treatments:
+        return cls({digest: profile.name for digest, profile in routes.profiles.items()}, key_id, former)
 
     def about(self, group_name: str, now: float) -> Study:
         """What is written down of a new pass for this group; `now` in seconds since 1970."""
@@ -76,7 +77,7 @@ class Treatments:
         destination keeps it until somebody does.
         """
         version, _, digest = study.profile.partition(_BETWEEN)
-        return version == VERSION and digest in self.names and study.key_id == self.key_id
+        return version == VERSION and digest in self.names and study.key_id in (self.key_id, *self.former)
 
 
 def group(way: str, study: str) -> str:

@@ -18,6 +18,7 @@ from engine import log
 from engine._native.reader import NeedMore, read_meta
 from engine._native.reader import Refused as Unreadable
 from engine.coordinator import receipts
+from engine.coordinator.keyring import Keyring
 from engine.coordinator.messages import (
     AnyJob,
     AnyResult,
@@ -39,7 +40,6 @@ from engine.coordinator.routes import Routes
 from engine.errors import Refusal, SpoolError
 from engine.log.fields import of_error
 from engine.pseudonymize import sidecar
-from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool import passfile
 from engine.spool.killpoint import reached
@@ -59,12 +59,13 @@ _LOG: Final = log.get("worker")
 class Work:
     """The steps of one worker on one spool."""
 
-    def __init__(self, spool: Spool, routes: Routes, secret: HashSecret) -> None:
+    def __init__(self, spool: Spool, routes: Routes, secrets: Keyring) -> None:
         self._spool = spool
         self._routes = routes
-        self._pseudonymizers = {
-            digest: Pseudonymizer(profile, secret) for digest, profile in routes.profiles.items()
-        }
+        self._secrets = secrets
+        self._pseudonymizers: dict[tuple[str, str], Pseudonymizer] = {}
+        for digest in routes.profiles:
+            self._pseudonymizer(digest, secrets.current)
         self._nursery: Nursery | None = None
 
     def do_all(self, jobs: list[AnyJob]) -> list[AnyResult]:
@@ -111,11 +112,22 @@ class Work:
             message = f"a fault of Penstock itself: {told['error']} at {told.get('at', 'an unknown place')}"
             return Refused(identifier, pass_id, "internal-error", message, "please report it", None, None)
 
+    def _pseudonymizer(self, digest: str, key_id: str) -> Pseudonymizer:
+        """By profile and hash secret. OSError when the secret is not to be had now."""
+        secret = self._secrets.of(key_id)
+        made = self._pseudonymizers.get((digest, secret.key_id))
+        if made is None:
+            made = Pseudonymizer(self._routes.profiles[digest], secret)
+            self._pseudonymizers[digest, secret.key_id] = made
+        return made
+
     def _survey(self, job: SurveyJob) -> Surveyed:
         descriptor = os.open(self._spool.arrival(job.identifier), _READ)
         try:
             about = os.fstat(descriptor)
-            found = self._pseudonymizers[self._routes.default].survey(descriptor, about.st_size)
+            found = self._pseudonymizer(self._routes.default, self._secrets.current).survey(
+                descriptor, about.st_size
+            )
         finally:
             os.close(descriptor)
         return Surveyed(
@@ -132,7 +144,7 @@ class Work:
         descriptor = os.open(self._spool.original(job.pass_id, job.identifier), _READ)
         try:
             size = os.fstat(descriptor).st_size
-            plan = self._pseudonymizers[job.profile].plan(descriptor, size, job.key)
+            plan = self._pseudonymizer(job.profile, job.key_id).plan(descriptor, size, job.key)
         finally:
             os.close(descriptor)
         written = sidecar.encode(plan, size)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from engine import log
 from engine.config import GatewayConfig
+from engine.coordinator.keyring import keyring
 from engine.coordinator.messages import DATAGRAM, AnyResult, Ready, Unable, decode_jobs, encode
 from engine.coordinator.pace import Pace
 from engine.coordinator.routes import Routes
 from engine.coordinator.work import Work
-from engine.errors import ConfigError, PenstockError
+from engine.errors import PenstockError
 from engine.process import die_with_parent, leave_no_traces, limit_memory
-from engine.pseudonymize.identity import HashSecret
 from engine.spool.layout import Spool
 
 MEMORY = 1 << 30
@@ -27,18 +27,18 @@ NICENESS = 5  # receiving goes first: what is not taken is refused, what is not 
 STANDARD_STREAMS = 3
 MOST_DESCRIPTORS = 1 << 20
 
-Start = Callable[[], tuple[Work, str]]
-"""Makes the worker's tools in its own process, and gives the key id of the secret that it loaded."""
+Start = Callable[[], tuple[Work, str] | tuple[Work, str, tuple[str, ...]]]
+"""Makes the worker's tools in its own process, and gives the key ids of the secret in force and of former ones."""
 
 
 def starter(config: GatewayConfig, spool: Spool, routes: Routes) -> Start:
-    """The way a real worker starts. Reads the secret only when it is called."""
+    """The way a real worker starts. Gets the secret only when it is called, and waits for it if it must."""
 
-    def start() -> tuple[Work, str]:
-        if config.identity.secret_file is None:
-            raise ConfigError("secret-missing", "identity.secret_file is missing")
-        secret = HashSecret.load(config.identity.secret_file)
-        return Work(spool, routes, secret), secret.key_id
+    def start() -> tuple[Work, str, tuple[str, ...]]:
+        secrets = keyring(config, spool)
+        secrets.load(wait=None)
+        former = tuple(key_id for key_id in secrets.held if key_id != secrets.current)
+        return Work(spool, routes, secrets), secrets.current, former
 
     return start
 
@@ -84,11 +84,11 @@ def _become_worker(parent: int, mine: socket.socket) -> None:
 
 def _serve(mine: socket.socket, start: Start, pace: Pace | None) -> int:
     try:
-        work, key_id = start()
+        work, *key_ids = start()
     except PenstockError as error:
         _say(mine, [Unable(error.code, error.message, error.hint)])
         return 1
-    _say(mine, [Ready(key_id)])
+    _say(mine, [Ready(*key_ids)])
     if pace is None:
         while data := mine.recv(DATAGRAM):
             _say(mine, work.do_all(decode_jobs(data)))

@@ -103,9 +103,11 @@ class IdentityFolder:
             raise _unwritable(self.paths.folder, problem) from problem
 
     def renew(self, key: bytes, certificate: bytes, ca: bytes) -> None:
-        """A new key with its certificate, in one rename; who reads meanwhile gets the old pair or the new one."""
+        """A new key with its certificate, in one rename; who reads meanwhile gets the old pair or the new one. An empty
+        `ca` leaves what is there.
+        """
         try:
-            if ca != self.paths.ca.read_bytes():
+            if ca and ca != self.paths.ca.read_bytes():
                 _replace(self.paths.ca, ca, 0o600)
             _replace(self.paths.credential, key + certificate, 0o600)
         except OSError as problem:

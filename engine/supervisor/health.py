@@ -22,6 +22,8 @@ Numbers = Callable[[], Mapping[str, float]]
 States = Callable[[], Mapping[str, str]]
 Look = Callable[[Snapshot, Snapshot], View]
 
+WELL: Final = frozenset({"up", "waiting", "cut-off"})
+"""A gateway that waits for its platform receives and spools: starting it again would not help."""
 SHORTEST: Final = 1.0  # seconds between the two snapshots of a page
 LONGEST: Final = 60.0
 _HEADERS: Final = {
@@ -83,7 +85,7 @@ class Telling:
 
 
 def _all_up(states: Mapping[str, str]) -> bool:
-    return all(state == "up" for state in states.values())
+    return all(state in WELL for state in states.values())
 
 
 async def serve(host: str, port: int, telling: Telling) -> tuple[web.AppRunner, int]:

@@ -15,6 +15,8 @@ from typing import Final
 from engine import log
 from engine.config import GatewayConfig, load_gateway
 from engine.errors import PenstockError
+from engine.keeper import notice
+from engine.keeper.states import KeeperState
 from engine.metrics.meter import Meter
 from engine.metrics.reading import Snapshot, read
 from engine.process import leave_no_traces
@@ -27,7 +29,7 @@ from engine.supervisor.drift import Drift
 from engine.supervisor.forecast import Forecast
 from engine.supervisor.gauges import Gauges
 from engine.supervisor.reload import difference
-from engine.supervisor.roles import ROLES, Role
+from engine.supervisor.roles import Role, roles_of
 from engine.supervisor.view import View, view
 from engine.supervisor.watch import Watch
 
@@ -110,7 +112,7 @@ class Supervisor:
             )
         looks = asyncio.create_task(self._look_again_and_again())
         try:
-            for role in reversed(ROLES):  # who takes over first, who lets in last
+            for role in reversed(roles_of(self._config)):  # who takes over first, who lets in last
                 self._start(role)
             if self._interactive:
                 sys.stdout.write(summary.opening(self._config, self._warnings, metrics_port) + "\n")
@@ -128,8 +130,12 @@ class Supervisor:
         return 0
 
     def states(self) -> dict[str, str]:
-        """Role → state, for health."""
-        return {name: str(watch.state) for name, watch in self._watches.items()}
+        """Role → state, for health. A keeper that is up has states of its own."""
+        states = {name: str(watch.state) for name, watch in self._watches.items()}
+        kept = notice.read(self._spool.run) if states.get("keeper") == "up" else None
+        if kept is not None and kept.state is not KeeperState.READY:
+            states["keeper"] = str(kept.state)
+        return states
 
     def look(self, before: Snapshot, after: Snapshot) -> View:
         """The gateway as operators see it."""
@@ -185,7 +191,7 @@ class Supervisor:
         _LOG.info("drained")
 
     async def _drain_in_order(self) -> None:
-        for role in ROLES:
+        for role in roles_of(self._config):
             await self._watches[role.name].drain()
 
     async def _reload(self) -> None:

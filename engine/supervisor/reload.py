@@ -8,7 +8,7 @@ import msgspec
 
 from engine.config import GatewayConfig
 from engine.errors import ConfigError
-from engine.supervisor.roles import ROLES, Role
+from engine.supervisor.roles import Role, role, roles_of
 
 FIXED = ("spool", "metrics")
 
@@ -31,13 +31,21 @@ def difference(old: GatewayConfig, new: GatewayConfig) -> Change:
                 f"[{name}] cannot change under a running gateway",
                 hint="restart it: systemctl restart penstock",
             )
+    if (new.enrolment is None) != (old.enrolment is None):
+        raise ConfigError(
+            "needs-restart",
+            "[enrolment] cannot come or go under a running gateway",
+            hint="restart it: systemctl restart penstock",
+        )
     workers = new.pool.workers if new.pool.workers != old.pool.workers else None
     same_pool = msgspec.structs.replace(new.pool, workers=old.pool.workers)
     compared = msgspec.structs.replace(new, pool=same_pool)
     changed = tuple(
-        role for role in ROLES if any(getattr(compared, name) != getattr(old, name) for name in role.sections)
+        one
+        for one in roles_of(new)
+        if any(getattr(compared, name) != getattr(old, name) for name in one.sections)
     )
     if not changed and workers is None:
         # Nothing changed: the files that it names may have, as a renewed certificate.
-        return Change(ROLES[-1:], None)
+        return Change((role("uploader"),), None)
     return Change(changed, workers)

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from engine.config import GatewayConfig
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -27,11 +29,23 @@ ROLES: Final = (
         "coordinator",
         "engine.coordinator.main",
         60.0,
-        ("gateway", "spool", "passes", "pool", "identity", "profile", "ways", "log"),
+        ("gateway", "spool", "passes", "pool", "identity", "profile", "ways", "enrolment", "log"),
         keeps_secret=True,
     ),
     Role("uploader", "engine.uploader.main", 60.0, ("gateway", "spool", "uploader", "destinations", "log")),
+    Role(
+        "keeper",
+        "engine.keeper.main",
+        10.0,
+        ("gateway", "spool", "enrolment", "identity", "log"),
+        keeps_secret=True,
+    ),
 )
+
+
+def roles_of(config: GatewayConfig) -> tuple[Role, ...]:
+    """Those that this gateway has: without [enrolment] nobody keeps a secret of the platform's."""
+    return tuple(one for one in ROLES if one.name != "keeper" or config.enrolment is not None)
 
 
 def role(name: str) -> Role:

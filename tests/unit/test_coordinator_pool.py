@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.coordinator.keyring import Keyring
 from engine.coordinator.messages import (
     AnyJob,
     AnyResult,
@@ -57,7 +58,7 @@ def selector() -> Iterator[selectors.BaseSelector]:
 def starter(spool: Spool) -> Start:
     profile = compiled("default")
     routes = Routes({profile.digest: profile}, profile.digest, {})
-    return lambda: (Mortal(spool, routes, HashSecret.generate()), "00000000")
+    return lambda: (Mortal(spool, routes, Keyring.holding(HashSecret.generate())), "00000000")
 
 
 def drive(

@@ -155,7 +155,7 @@ def test_every_role_can_be_imported_and_run() -> None:
 
     for one in ROLES:
         assert callable(importlib.import_module(one.module).run)
-    assert [one.name for one in ROLES] == ["receiver", "coordinator", "uploader"]
+    assert [one.name for one in ROLES] == ["receiver", "coordinator", "uploader", "keeper"]
     assert role("coordinator").keeps_secret and not role("receiver").keeps_secret
 
 
