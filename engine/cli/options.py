@@ -29,6 +29,18 @@ def secret_file_option(function: F) -> F:
     )(function)
 
 
+def platform_config_option(function: F) -> F:
+    """Gives a command `--config` of the platform, as the argument `config_file: Path`."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        required=True,
+        metavar="FILE",
+        help="The platform's configuration.",
+    )(function)
+
+
 def load_secret(path: Path | None) -> HashSecret:
     """The hash secret of a command. Raises ConfigError, which says how to make one."""
     from engine.pseudonymize.identity import HashSecret

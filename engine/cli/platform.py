@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import click
 
 from engine.cli.output import json_option, print_json, visible
 
+# Commands that stand in modules of their own: command → (module in engine.cli, name there).
+MORE = {
+    "institution": ("platform_vault", "institution"),
+    "secret": ("platform_vault", "secret"),
+    "user": ("platform_people", "command"),
+    "audit": ("platform_audit", "command"),
+    "rotate-master-key": ("platform_keys", "rotate_master_key"),
+}
 
-@click.group("platform", invoke_without_command=True)
+
+class PlatformGroup(click.Group):
+    """A group that imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *MORE])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in MORE:
+            return super().get_command(ctx, name)
+        module, attribute = MORE[name]
+        found = getattr(importlib.import_module(f"engine.cli.{module}"), attribute)
+        if not isinstance(found, click.Command):
+            raise TypeError(f"engine.cli.{module}.{attribute} is not a command")
+        return found
+
+
+@click.group("platform", cls=PlatformGroup, invoke_without_command=True)
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Its configuration."
 )

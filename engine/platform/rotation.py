@@ -14,13 +14,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, insert, select, tuple_, update
 
+from engine.config import PlatformConfig
 from engine.errors import ConfigError
+from engine.platform.administration import administration
 from engine.platform.database import Database
 from engine.platform.database.connection import take_turns
 from engine.platform.database.objects import OBJECTS
 from engine.platform.database.vault import MASTER_KEY, VAULT_SECRETS
+from engine.platform.gateways import authority
 from engine.platform.keys import MasterKey
-from engine.platform.master_key import in_force
+from engine.platform.master_key import in_force, source_of
+from engine.platform.storage import Storage
 
 _ROWS = 1000
 
@@ -40,7 +44,7 @@ def rewrap(database: Database, old: MasterKey, new: MasterKey) -> Rewrapped:
     has changed. No platform may be running with the old key.
     """
     with database.begin() as connection:
-        for room in ("master-key", "vault", "objects"):
+        for room in ("master-key", "authority", "vault", "objects"):
             take_turns(connection, room)
         known = in_force(connection)
         if known == new.key_id:
@@ -50,10 +54,15 @@ def rewrap(database: Database, old: MasterKey, new: MasterKey) -> Rewrapped:
                 "master-key-other",
                 f"what is stored is wrapped by the master key {known}, which is neither the old nor the new one",
             )
+        authority.rewrap(connection, old, new)
         done = Rewrapped(_table(connection, OBJECTS, old, new), _table(connection, VAULT_SECRETS, old, new))
-        if connection.execute(update(MASTER_KEY).values(key_id=new.key_id)).rowcount == 0:
-            connection.execute(insert(MASTER_KEY).values(one=1, key_id=new.key_id))
+        _note(connection, new)
     return done
+
+
+def _note(connection: Connection, new: MasterKey) -> None:
+    if connection.execute(update(MASTER_KEY).values(key_id=new.key_id)).rowcount == 0:
+        connection.execute(insert(MASTER_KEY).values(one=1, key_id=new.key_id))
 
 
 def _table(connection: Connection, table: Table, old: MasterKey, new: MasterKey) -> int:
@@ -73,6 +82,56 @@ def _table(connection: Connection, table: Table, old: MasterKey, new: MasterKey)
         done += len(rows)
         after = page.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """A rotation that is done. `former_file` has the former key; None where the new key must still be put in place."""
+
+    old_id: str
+    new_id: str
+    objects: int
+    secrets: int
+    key_file: Path
+    former_file: Path | None
+
+
+def rotate(config: PlatformConfig, new_file: Path | None) -> Rotated:
+    """Rotate the master key of a platform that is stopped; `new_file` is made if there is none.
+
+    Call it again after a crash: it goes on where the other one ended. Raises ConfigError.
+    """
+    settings = config.platform
+    current = settings.master_key_file
+    if new_file is None:
+        if current is None:
+            raise ConfigError(
+                "new-key-file",
+                "the master key does not come from a file, so the new one needs a file of its own",
+                hint="name it by --new-key FILE",
+            )
+        new_file = current.with_name(current.name + ".new")
+    old = source_of(settings).load()
+    storage = Storage.open(settings.storage)
+    with storage.hold(), administration(config) as opened:
+        new = _new_key(new_file)
+        done = rewrap(opened.database, old, new)
+        former = None if current is None else exchange_file(current, new_file, old.key_id)
+        opened.audit.record(
+            "master-key-rotated",
+            actor=opened.operator,
+            tenant=None,
+            outcome="success",
+            subject=new.key_id,
+            detail={"former": old.key_id, "objects": done.objects, "secrets": done.secrets},
+        )
+    return Rotated(old.key_id, new.key_id, done.objects, done.secrets, current or new_file, former)
+
+
+def _new_key(path: Path) -> MasterKey:
+    if not path.exists():
+        MasterKey.write_new(path)
+    return MasterKey.load(path)
 
 
 def exchange_file(current: Path, new: Path, old_id: str) -> Path:

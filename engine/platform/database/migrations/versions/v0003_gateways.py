@@ -52,7 +52,7 @@ def upgrade() -> None:
         _number("last_seen", null=True),
         sa.PrimaryKeyConstraint("gateway_id", name="pk_gateways"),
         sa.ForeignKeyConstraint(["tenant"], ["institutions.name"], name="fk_gateways_tenant"),
-        sa.UniqueConstraint("tenant", "name", name="uq_gateways_tenant"),
+        sa.UniqueConstraint("tenant", "name", name="uq_gateways_tenant_name"),
     )
     op.create_table(
         "gateway_tokens",
