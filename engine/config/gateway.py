@@ -46,7 +46,9 @@ class PassesConfig(Section, frozen=True, kw_only=True):
     """`[passes]`: when the pass of a study is over."""
 
     quiet_seconds: Seconds = 60.0
+    repeat_seconds: Seconds = 600.0
     cap_seconds: Seconds = 86_400.0
+    max_open: Annotated[int, Meta(ge=1, le=100_000, description="open passes at a time")] = 4096
 
     def __post_init__(self) -> None:
         if self.cap_seconds < self.quiet_seconds:
@@ -58,6 +60,9 @@ class PoolConfig(Section, frozen=True, kw_only=True):
 
     workers: Annotated[int, Meta(ge=1, le=256, description="worker processes")] = 2
     max_bytes_in_flight: Bytes = 256 * 1024**2
+    max_outbox: Annotated[int, Meta(ge=1, description="planned objects that wait for their delivery")] = (
+        20_000
+    )
 
 
 class IdentityConfig(Section, frozen=True, kw_only=True):

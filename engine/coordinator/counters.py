@@ -32,6 +32,9 @@ class Counters:
         self.unsurveyed = meter.value("penstock_objects_waiting", **{"for": "pass"})
         self.unplanned = meter.value("penstock_objects_waiting", **{"for": "plan"})
         self.put_off = meter.value("penstock_objects_waiting", **{"for": "disk"})
+        self.parked = meter.value("penstock_objects_waiting", **{"for": "place"})
+        self.outbox = meter.value("penstock_objects_waiting", **{"for": "upload"})
+        self.paused = meter.value("penstock_pool_paused")
 
     def quarantined(self, code: str) -> Value:
         return self._meter.value("penstock_quarantined_objects_total", reason=code)

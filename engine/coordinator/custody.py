@@ -12,6 +12,9 @@ Times are seconds of a monotonic clock. The rules (promises 3 and 4 of docs/cust
     planned, and no
       object that came within the quiet time is still to be surveyed. After `cap` it takes nothing more and
       is sealed when planned.
+    - Where an association that fed it was aborted, and none has begun to feed it since, `repeat` takes the place of
+      `quiet`, if it is longer: the sender will try again.
+    - At most `most_open` passes are open: what would open another waits, in received/, until one is sealed.
 """
 
 from __future__ import annotations
@@ -38,23 +41,38 @@ from engine.errors import SpoolError
 from engine.spool.layout import association_of
 
 REMEMBERED = 10_000  # studies whose pass was sealed, to tell a late arrival from a new study
+MOST_OPEN = 4096  # passes: each is a folder, a key, and a place in memory
 
 
 @dataclass(slots=True)
 class Pass:
-    """One open pass. `pending` are the objects in it that have no plan yet, with their sizes in bytes."""
+    """One open pass. `pending` are the objects in it that have no plan yet, with their sizes in bytes. `fed` are its
+    associations, each with the numbers of its first and its last object among all that joined."""
 
     pass_id: str
     study: str
     opened: float
     last: float
     state: PassState = PassState.FOUNDING
-    fed: set[str] = field(default_factory=set)
+    fed: dict[str, tuple[int, int]] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
     waiting: list[Admit] = field(default_factory=list)
 
+    joined: int = 0
+
     def take(self, event: PassEvent) -> None:
         self.state = after(self.state, event)
+
+    def feed(self, association: str) -> None:
+        """One more object of an association has joined."""
+        self.joined += 1
+        first, _ = self.fed.get(association, (self.joined, 0))
+        self.fed[association] = first, self.joined
+
+    def misses_repeat(self, aborted: frozenset[str]) -> bool:
+        """Whether one of the associations that were aborted was not repeated: none began to feed the pass after it."""
+        ended = [self.fed[one][1] for one in aborted & self.fed.keys()]
+        return bool(ended) and max(ended) >= max(first for first, _ in self.fed.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +89,32 @@ class Arrival:
 class Custody:
     """All open passes, and the objects that are in no pass yet."""
 
-    def __init__(self, quiet: float, cap: float, members: Members, new_pass_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        quiet: float,
+        cap: float,
+        members: Members,
+        new_pass_id: Callable[[], str],
+        look: Callable[[], tuple[Iterable[str], Iterable[str]]],
+        repeat: float = 0.0,
+        most_open: int = MOST_OPEN,
+    ) -> None:
+        """`look()` tells which associations are open and which were aborted, at this moment."""
         self.quiet = quiet
         self.cap = cap
+        self.repeat = max(repeat, quiet)
+        self.most_open = most_open
         self.passes: dict[str, Pass] = {}
         self.unresolved: OrderedDict[str, float] = OrderedDict()  # arrived, in no pass: when
         self._members = members
         self._new_pass_id = new_pass_id
+        self._look = look
         self._by_study: dict[str, list[Pass]] = {}
         self._bound: defaultdict[str, dict[str, Pass]] = defaultdict(dict)
         self._comparing: dict[str, Arrival] = {}
+        self._parked: dict[
+            str, Arrival
+        ] = {}  # of the unresolved: known, but no pass may be opened for them now
         self._open: frozenset[str] = frozenset()
         self._aborted: frozenset[str] = frozenset()
         self._sealed: OrderedDict[str, None] = OrderedDict()
@@ -98,6 +132,7 @@ class Custody:
         """The original UIDs of an object are known: it joins a pass, opens one, or has to be compared first."""
         if arrival.identifier not in self.unresolved or arrival.identifier in self._comparing:
             return []
+        self._parked.pop(arrival.identifier, None)
         chosen = self._choose(arrival)
         if chosen is None:
             origin: Origin = "late" if arrival.study in self._sealed else "new"
@@ -107,7 +142,7 @@ class Custody:
             return self._join(chosen, arrival, now)
         sender = association_of(first)
         own = sender == association_of(arrival.identifier)
-        if not own and sender not in self._open and sender not in self._aborted:
+        if not own and self._was_released(sender):
             return self._open_pass(arrival, "second-sending", now)
         self._comparing[arrival.identifier] = arrival
         return [Compare(arrival.identifier, chosen.pass_id, first)]
@@ -134,6 +169,7 @@ class Custody:
         """An object left received/ without joining: quarantined, or gone."""
         self.unresolved.pop(identifier, None)
         self._comparing.pop(identifier, None)
+        self._parked.pop(identifier, None)
 
     def planned(self, identifier: str, pass_id: str) -> None:
         """An object of a pass has its plan, or left the pass otherwise (quarantined, delivered before a
@@ -190,8 +226,8 @@ class Custody:
         """Time passes. Call after `associations` and a scan of received/; `complete` is False if that could
         not take all.
         """
-        decisions: list[Decision] = []
-        oldest = next(iter(self.unresolved.values()), None) if self.unresolved else None
+        decisions = self._open_for_parked(now)
+        oldest = next((since for one, since in self.unresolved.items() if one not in self._parked), None)
         for known in self.passes.values():
             if known.state in {PassState.OPEN, PassState.PERSISTING} and now - known.opened >= self.cap:
                 known.take(PassEvent.CAP)
@@ -215,14 +251,31 @@ class Custody:
 
     @property
     def idle(self) -> bool:
-        """Nothing is on its way into a pass or to its plan."""
-        return not self.unresolved and not any(known.pending for known in self.passes.values())
+        """Nothing is on its way into a pass or to its plan, but what waits for a place."""
+        return not self.undecided and not any(known.pending for known in self.passes.values())
+
+    @property
+    def undecided(self) -> int:
+        """How many objects are held that are in no pass and do not wait for one to be sealed."""
+        return len(self.unresolved) - len(self._parked)
+
+    @property
+    def parked(self) -> int:
+        """How many objects wait for one pass to be sealed before theirs may be opened."""
+        return len(self._parked)
 
     def unknown_aborted(self) -> set[str]:
         """Aborted associations that no open pass and no object on its way knows: their marks can go."""
         wanted = {one for known in self.passes.values() for one in known.fed}
         wanted.update(association_of(one) for one in self.unresolved)
         return set(self._aborted) - wanted
+
+    def _was_released(self, association: str) -> bool:
+        """An association may have begun and been cut off since they were last looked at: then its repeat is no second
+        sending."""
+        if association not in self._open | self._aborted:
+            self.associations(*self._look())
+        return association not in self._open | self._aborted
 
     def _choose(self, arrival: Arrival) -> Pass | None:
         bound = self._bound.get(association_of(arrival.identifier), {}).get(arrival.study)
@@ -233,7 +286,18 @@ class Custody:
                 return known
         return None
 
+    def _open_for_parked(self, now: float) -> list[Decision]:
+        """What waited for room: it joins what was opened meanwhile, or opens a pass as far as there is room."""
+        decisions: list[Decision] = []
+        for arrival in list(self._parked.values()):
+            if len(self.passes) < self.most_open or self._choose(arrival) is not None:
+                decisions += self.surveyed(arrival, now)
+        return decisions
+
     def _open_pass(self, arrival: Arrival, origin: Origin, now: float) -> list[Decision]:
+        if len(self.passes) >= self.most_open:
+            self._parked[arrival.identifier] = arrival
+            return []
         made = Pass(self._new_pass_id(), arrival.study, opened=now, last=now)
         self.passes[made.pass_id] = made
         self._by_study.setdefault(made.study, []).append(made)
@@ -243,7 +307,7 @@ class Custody:
         chosen.take(PassEvent.JOIN)
         association = association_of(arrival.identifier)
         chosen.last = max(chosen.last, now)
-        chosen.fed.add(association)
+        chosen.feed(association)
         chosen.pending[arrival.identifier] = arrival.size
         self._bound[association][arrival.study] = chosen
         if arrival.sop:
@@ -256,10 +320,11 @@ class Custody:
         return [admit]
 
     def _is_quiet(self, known: Pass, oldest: float | None, now: float) -> bool:
-        if now - known.last < self.quiet or not known.fed.isdisjoint(self._open):
+        if not known.fed.keys().isdisjoint(self._open):
             return False
+        quiet = self.repeat if known.misses_repeat(self._aborted) else self.quiet
         # An object that came within the quiet time may belong here: wait for its survey.
-        return oldest is None or oldest - known.last >= self.quiet
+        return now - known.last >= quiet and (oldest is None or oldest - known.last >= quiet)
 
     def _forget(self, known: Pass) -> None:
         del self.passes[known.pass_id]

@@ -11,8 +11,9 @@ from engine import log
 from engine.config import GatewayConfig
 from engine.coordinator.counters import Counters
 from engine.coordinator.custody import Custody
+from engine.coordinator.key_ids import first_ready, told_by_keeper
 from engine.coordinator.members import Members
-from engine.coordinator.messages import Ready
+from engine.coordinator.outbox import Outbox
 from engine.coordinator.pool import LocalPool, Member
 from engine.coordinator.queues import Queues
 from engine.coordinator.receipts import Receipts
@@ -34,6 +35,7 @@ MOST_UNRESOLVED: Final = (
 )
 LONGEST_SCAN_PERIOD: Final = 5.0
 LEDGER_SECONDS: Final = 0.5
+UNTOLD_SECONDS: Final = 0.02  # until an uploader whose inbox was full is told again
 CHORES_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
 
@@ -52,23 +54,27 @@ def run(config: GatewayConfig) -> int:
         count = workers.asked(spool.run) or config.pool.workers
         pool = LocalPool(count, starter(config, spool, routes), selector, spool.run)
         try:
-            key_id = _first_ready(pool, selector)
+            ready = first_ready(pool, selector, asked)
+            if ready is None:
+                return 0  # what was received waits for the next start
             members = Members(lambda pass_id: _joined(spool, pass_id))
             counters = Counters(Meter.attach(spool.run, "coordinator"))
             shell = Shell(
                 spool=spool,
-                custody=Custody(config.passes.quiet_seconds, config.passes.cap_seconds, members, new_pass_id),
+                custody=_custody(config, spool, members),
                 members=members,
                 queues=Queues(config.pool.max_bytes_in_flight, counters.queue.took),
                 ledger=ledger,
                 budget=Budget.attach(spool.run, "coordinator", config.spool.max_bytes),
                 counters=counters,
-                treatments=Treatments.by(routes, key_id),
+                treatments=Treatments.by(routes, ready.key_id, ready.former),
                 receipts=Receipts(spool),
             )
             with HintOutbox(spool.run, "uploader") as uploader:
-                loop = Loop(shell, pool, selector, inbox, uploader, asked, config.passes.quiet_seconds)
                 recover(shell, time.monotonic())
+                outbox = Outbox(spool, uploader, config.pool.max_outbox)
+                loop = Loop(shell, pool, selector, inbox, outbox, asked, config.passes.quiet_seconds)
+                loop.follows_keeper = config.identity.secret_file is None
                 loop.run()
         finally:
             pool.close()
@@ -86,7 +92,7 @@ class Loop:
         pool: LocalPool,
         selector: selectors.BaseSelector,
         inbox: HintInbox,
-        uploader: HintOutbox,
+        outbox: Outbox,
         asked: StopRequest,
         quiet: float,
     ) -> None:
@@ -94,7 +100,7 @@ class Loop:
         self._pool = pool
         self._selector = selector
         self._inbox = inbox
-        self._uploader = uploader
+        self._outbox = outbox
         self._asked = asked
         self._period = min(1.0, quiet / 4)
         self._next_scan = 0.0
@@ -102,6 +108,7 @@ class Loop:
         self._next_chores = 0.0
         self._deaths_told = 0
         self._drained_scan = False
+        self.follows_keeper = False
 
     def run(self) -> None:
         """Takes turns until the stop was asked for and everything received is planned."""
@@ -109,12 +116,13 @@ class Loop:
         self._selector.register(self._asked, selectors.EVENT_READ, self._asked)
         while not (self._asked.made and self._is_drained()):
             self._turn()
-        self._tell_uploader()
+        self._outbox.tell(self._shell.ready)
         self._selector.unregister(self._inbox)
         self._selector.unregister(self._asked)
 
     def _turn(self) -> None:
-        events = self._selector.select(max(self._next_scan - time.monotonic(), 0.0))
+        wait = max(self._next_scan - time.monotonic(), 0.0)
+        events = self._selector.select(min(wait, UNTOLD_SECONDS) if self._shell.ready else wait)
         now = time.monotonic()
         for key, _ in events:
             match key.data:
@@ -132,7 +140,7 @@ class Loop:
         self._dispatch()
         if self._shell.ready or now >= self._next_flush:
             self._shell.ledger.flush()  # before the uploader can end their way
-            self._tell_uploader()
+            self._outbox.tell(self._shell.ready)
             self._next_flush = now + LEDGER_SECONDS
             self._count()
         if now >= self._next_chores:
@@ -156,7 +164,7 @@ class Loop:
 
     def _take(self, identifiers: list[str], now: float) -> bool:
         """False if there were more than may be held."""
-        room = MOST_UNRESOLVED - len(self._shell.custody.unresolved)
+        room = MOST_UNRESOLVED - self._shell.custody.undecided
         self._shell.carry_out(self._shell.custody.arrived(identifiers[: max(room, 0)], now))
         return len(identifiers) <= room
 
@@ -179,20 +187,19 @@ class Loop:
 
     def _dispatch(self) -> None:
         queues = self._shell.queues
+        queues.paused = self._outbox.judge()
         while queues.waiting and self._pool.has_room:
             jobs = queues.batch(self._pool.staying)
             if not jobs:
                 break  # enough bytes are in flight
             self._pool.give(jobs)
 
-    def _tell_uploader(self) -> None:
-        if self._shell.ready:
-            self._uploader.send(self._shell.ready)
-            self._shell.ready.clear()
-
     def _chores(self) -> None:
         self._resize()
+        if self.follows_keeper:
+            self._shell.treatments = told_by_keeper(self._shell.spool, self._shell.treatments)
         self._pool.check()
+        self._outbox.look()
         self._shell.discard_sealed()
         release.settle(self._shell.spool, self._shell.ledger)
         for association in self._shell.custody.unknown_aborted():
@@ -216,6 +223,9 @@ class Loop:
         counters.unsurveyed.set(len(custody.unresolved))
         counters.unplanned.set(sum(len(known.pending) for known in custody.passes.values()))
         counters.put_off.set(queues.put_off_count)
+        counters.parked.set(custody.parked)
+        counters.outbox.set(self._outbox.objects)
+        counters.paused.set(self._outbox.full)
         counters.workers_wanted.set(self._pool.wanted)
         counters.workers_working.set(self._pool.working)
         counters.queue.holds(waiting=len(custody.unresolved) + queues.waiting_plans)
@@ -225,20 +235,25 @@ class Loop:
         self._deaths_told = self._pool.deaths
 
     def _is_drained(self) -> bool:
-        """Nothing waits but what the disk refuses, and a scan after SIGTERM found nothing new."""
+        """Nothing waits but what the disk refuses or the outbox has no room for, and a scan after SIGTERM found
+        nothing new."""
         queues = self._shell.queues
-        busy = self._pool.busy or queues.waiting or self._shell.ready
-        return self._drained_scan and not busy and (self._shell.custody.idle or bool(queues.put_off_count))
+        busy = self._pool.busy or queues.waiting
+        stuck = queues.paused or bool(queues.put_off_count)
+        return self._drained_scan and not busy and (self._shell.custody.idle or stuck)
 
 
-def _first_ready(pool: LocalPool, selector: selectors.BaseSelector) -> str:
-    """Waits until one worker has loaded the hash secret; its key id."""
-    while True:
-        for key, _ in selector.select():
-            if isinstance(key.data, Member):
-                for _, result in pool.read(key.data):
-                    if isinstance(result, Ready):
-                        return result.key_id
+def _custody(config: GatewayConfig, spool: Spool, members: Members) -> Custody:
+    passes = config.passes
+    return Custody(
+        passes.quiet_seconds,
+        passes.cap_seconds,
+        members,
+        new_pass_id,
+        lambda: associations.scan(spool),
+        passes.repeat_seconds,
+        passes.max_open,
+    )
 
 
 def _joined(spool: Spool, pass_id: str) -> list[tuple[str, str]]:

@@ -19,7 +19,8 @@ SURVEY_BYTES: Final = 16_384  # about what a survey reads
 
 class Queues:
     """Jobs in, batches out: what finishes objects goes before what begins them. `most_bytes`: of objects
-    that are planned at a time; one object that is larger goes alone. `waited` is told for how many seconds an
+    that are planned at a time; one object that is larger goes alone. While `paused`, no object is planned; what
+    comes in is surveyed all the same. `waited` is told for how many seconds an
     object waited: of one object at a time, since a clock for each would cost more than it tells."""
 
     def __init__(self, most_bytes: int, waited: Callable[[float], None] = lambda _: None) -> None:
@@ -34,6 +35,7 @@ class Queues:
         self._later: list[tuple[float, int, AnyJob, int]] = []
         self._order = itertools.count()
         self.bytes_in_flight = 0
+        self.paused = False
 
     def put(self, job: AnyJob, size: int = 0) -> None:
         """`size`: of the object of a PlanJob, in bytes."""
@@ -76,7 +78,8 @@ class Queues:
     @property
     def waiting(self) -> int:
         """How many jobs could go now, but for the room in the workers."""
-        return len(self._plans) + len(self._surveys) + len(self._others)
+        plans = 0 if self.paused else len(self._plans)
+        return plans + len(self._surveys) + len(self._others)
 
     @property
     def waiting_plans(self) -> int:
@@ -96,7 +99,7 @@ class Queues:
 
     def _plan_batch(self, most: int) -> list[AnyJob]:
         jobs: list[AnyJob] = []
-        while len(jobs) < most and (size := self._plans.peek()) is not None:
+        while not self.paused and len(jobs) < most and (size := self._plans.peek()) is not None:
             if self._flying and self.bytes_in_flight + size > self._most_bytes:
                 break
             size, job = self._plans.take()

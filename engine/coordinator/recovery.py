@@ -104,15 +104,16 @@ def _load(shell: Shell, pass_id: str) -> tuple[bytes, Study] | None:
 
 def _reopen(shell: Shell, pass_id: str, key: bytes, study: Study, now: float, found: Recovered) -> None:
     pending: dict[str, int] = {}
-    fed = {association_of(one.identifier) for one in passfile.load_joined(shell.spool, pass_id)}
+    reopened = Pass(pass_id, group_of(study), opened=now, last=now, state=PassState.OPEN, pending=pending)
+    for joined in passfile.load_joined(shell.spool, pass_id):
+        reopened.feed(association_of(joined.identifier))
     for seen in observe_pass(shell.spool, pass_id):
-        fed.add(association_of(seen.identifier))
+        if association_of(seen.identifier) not in reopened.fed:
+            reopened.feed(association_of(seen.identifier))
         if seen.state is State.ADMITTED:
             pending[seen.identifier] = seen.size
     shell.keys[pass_id] = key
-    reopened = Pass(
-        pass_id, group_of(study), opened=now, last=now, state=PassState.OPEN, fed=fed, pending=pending
-    )
+    shell.key_ids[pass_id] = study.key_id
     shell.carry_out(shell.custody.restore(reopened, now))
     found.open += 1
     found.unplanned += len(pending)

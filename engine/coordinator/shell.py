@@ -296,7 +296,7 @@ class Shell:
 
     def _quarantine(self, source: Path, identifier: str, reason: Refusal, pass_id: str) -> bool:
         try:
-            moved = quarantine(self.spool, self.ledger, source, identifier, reason, pass_id)
+            moved = quarantine(self.spool, self.ledger, self.budget, source, identifier, reason, pass_id)
         except OSError as error:
             _LOG.failure("quarantine-failed", error, object=identifier)
             return False  # a refused double is found again by the next scan of received/

@@ -118,7 +118,7 @@ def _gateway_tables(
         "gateway": {"name": "demo"},
         "spool": {"path": "spool"},
         "receiver": {"host": HOST, "port": port, "ae_title": CALLED},
-        "passes": {"quiet_seconds": 1.0},
+        "passes": {"quiet_seconds": 1.0, "repeat_seconds": 4.0},
         "identity": {"secret_file": "hash-secret"},
         "uploader": {
             "url": f"https://{HOST}:{platform_port}",

@@ -13,12 +13,13 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
 DATAGRAM = 16384
 BUFFER = 1 << 20
+_FULL = {errno.EAGAIN, errno.ENOBUFS}
 _LOST = {errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN, errno.ENOBUFS, errno.ECONNRESET, errno.ENOTCONN}
 
 
@@ -87,6 +88,29 @@ class HintOutbox:
             parts.append(word)
             length += len(word) + 1
         return (self._send_one(parts) if parts else True) and complete
+
+    def offer(self, words: Sequence[str]) -> int:
+        """How many of the words, from the first on, were handed over. All of them where nobody listens: whoever begins to
+        listen scans."""
+        handed = 0
+        while handed < len(words):
+            parts: list[str] = []
+            length = 0
+            for word in words[handed:]:
+                length += len(word) + 1
+                if length > DATAGRAM:
+                    break
+                parts.append(word)
+            try:
+                self._socket.sendto(" ".join(parts).encode("ascii"), self._address)
+            except OSError as error:
+                if error.errno in _FULL:
+                    return handed
+                if error.errno in _LOST:
+                    return len(words)
+                raise
+            handed += len(parts)
+        return handed
 
     def _send_one(self, parts: list[str]) -> bool:
         try:

@@ -11,24 +11,35 @@ from pathlib import Path
 import orjson
 
 from engine.errors import PenstockError
+from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
 from engine.spool.layout import Spool, remove, write_whole
 from engine.spool.ledger import Ledger
+from engine.spool.release import unlink
 
 
 def quarantine(
-    spool: Spool, ledger: Ledger, source: Path, identifier: str, reason: PenstockError, pass_id: str = ""
+    spool: Spool,
+    ledger: Ledger,
+    budget: Budget,
+    source: Path,
+    identifier: str,
+    reason: PenstockError,
+    pass_id: str = "",
 ) -> bool:
     """Moves `source` (in received/ or in a pass) to the quarantine; False if it was moved or deleted before.
 
-    The reason is durable first: an object in the quarantine always has one. Its bytes stay counted in the
-    budget."""
-    told = {"id": identifier, "pass": pass_id, **reason.describe()}
+    The reason is durable first: an object in the quarantine always has one. Its bytes and those of the reason are
+    counted in the budget, those of its plan no more."""
+    told = orjson.dumps(
+        {"id": identifier, "pass": pass_id, **reason.describe()},
+        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
     document = spool.quarantine / f"{identifier}.json"
     temporary = document.with_suffix(".tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        write_whole(descriptor, orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        write_whole(descriptor, told)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -40,8 +51,9 @@ def quarantine(
         if not (spool.quarantine / f"{identifier}.dcm").exists():
             remove(document)
         return False
+    budget.add(len(told))
     if pass_id:
-        remove(spool.plan(pass_id, identifier))
+        budget.release(unlink(spool.plan(pass_id, identifier)))
     ledger.note("quarantined", identifier, reason=reason.code)
     return True
 

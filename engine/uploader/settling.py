@@ -82,7 +82,7 @@ class Settling:
     def _quarantine(self, key: Key, reason: Refusal) -> None:
         ledger = _held(self._ledger)
         original = self._spool.original(key.pass_id, key.identifier)
-        quarantine(self._spool, ledger, original, key.identifier, reason, key.pass_id)
+        quarantine(self._spool, ledger, _held(self._budget), original, key.identifier, reason, key.pass_id)
         ledger.flush()
 
     def _spoil(self, key: Key) -> None:

@@ -8,9 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.coordinator.decisions import Compare, Found, Persist, Plan, Survey
 from engine.spool.layout import association_of
-from tests.support.custody import QUIET, World
+from tests.support.custody import QUIET, REPEAT, World
 
-STUDIES = st.sampled_from(["s1", "s2"])
+STUDIES = st.sampled_from(["s1", "s2", "s3", "s4"])
 SOPS = st.sampled_from(["1", "2", "3", ""])
 BYTES = st.sampled_from([b"x", b"y"])
 KINDS = st.sets(st.sampled_from([Survey, Found, Plan, Compare, Persist]))
@@ -22,7 +22,7 @@ class Gateway(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(repeat=REPEAT, most_open=2)
         self.opened: list[str] = []
         self.aborted: set[str] = set()
         self.held_when_sealed: list[str] = []
@@ -65,6 +65,7 @@ class Gateway(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         before = set(self.world.sealed)
         self.world.wait(seconds)
+        assert len(self.world.custody.passes) <= self.world.most_open
         for pass_id in set(self.world.sealed) - before:
             feeders = {association_of(one) for one, where in self.world.where.items() if where == pass_id}
             assert feeders.isdisjoint(self.opened), "sealed although an association holds it"
@@ -89,8 +90,8 @@ class Gateway(RuleBasedStateMachine):
         self.world.release()
         self.opened.clear()
         self._tell()
-        for _ in range(3):
-            self.world.wait(QUIET)
+        for _ in range(3 * len(self.world.objects) + 3):
+            self.world.wait(REPEAT)
         world = self.world
         assert set(world.where) | set(world.refused) == set(world.objects)
         assert set(world.planned) >= set(world.where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engine.coordinator.custody import Arrival, Custody
+from engine.coordinator.custody import MOST_OPEN, Arrival, Custody
 from engine.coordinator.decisions import (
     Admit,
     Compare,
@@ -20,7 +20,7 @@ from engine.coordinator.decisions import (
 from engine.coordinator.members import Members
 from engine.spool.layout import object_id
 
-QUIET, CAP = 60.0, 3600.0
+QUIET, CAP, REPEAT = 60.0, 3600.0, 300.0
 A, B, C, D = "a" * 16, "b" * 16, "c" * 16, "d" * 16
 
 
@@ -41,13 +41,24 @@ class World:
     journal: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     held: list[Decision] = field(default_factory=list)
     hold: tuple[type, ...] = ()
+    marks: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
     now: float = 0.0
     next_sequence: int = 0
+    repeat: float = 0.0
+    most_open: int = MOST_OPEN
 
     def __post_init__(self) -> None:
         numbers = iter(range(1_000_000))
         members = Members(lambda pass_id: self.journal.get(pass_id, []))
-        self.custody = Custody(QUIET, CAP, members, lambda: f"{next(numbers):032x}")
+        self.custody = Custody(
+            QUIET,
+            CAP,
+            members,
+            lambda: f"{next(numbers):032x}",
+            lambda: self.marks,
+            self.repeat,
+            self.most_open,
+        )
 
     def send(self, association: str, study: str, sop: str, data: bytes = b"1") -> str:
         """One object arrives; its id."""
@@ -58,7 +69,8 @@ class World:
         return identifier
 
     def associations(self, opened: Iterable[str] = (), aborted: Iterable[str] = ()) -> None:
-        self.custody.associations(opened, aborted)
+        self.marks = set(opened), set(aborted)
+        self.custody.associations(*self.marks)
 
     def wait(self, seconds: float, *, complete: bool = True) -> None:
         self.now += seconds

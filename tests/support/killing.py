@@ -45,6 +45,10 @@ def processes(stage: Stage) -> dict[str, list[int]]:
     return found
 
 
+def everybody_is_up(stage: Stage) -> bool:
+    return all(processes(stage).values()) and listens(stage.gateway_port)
+
+
 @dataclass
 class Killer:
     """Kills a random process at random times, `times` times, and starts the gateway again when it was the
@@ -55,7 +59,11 @@ class Killer:
     seed: int
     times: int
     longest_pause: float = 1.5
+    watched: float = 0.0  # which part of the kills the killer waits after, to see how long everybody is away
     killed: Counter[str] = field(default_factory=Counter)
+    away: list[float] = field(
+        default_factory=list
+    )  # seconds until all roles were up and the port was open again
 
     def run(self) -> None:
         chance = random.Random(self.seed)
@@ -70,9 +78,13 @@ class Killer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(pids), signal.SIGKILL)
                 self.killed[role] += 1
+            killed_at = time.monotonic()
             if role == "supervisor":
                 self.stage.gateway.wait(travel.PATIENCE)
                 self.stage.gateway.start()
+            if chance.random() < self.watched:
+                travel.wait("everybody up again", lambda: everybody_is_up(self.stage))
+                self.away.append(time.monotonic() - killed_at)
 
 
 def send_until_acknowledged(stage: Stage, paths: Sequence[Path], seconds: float) -> int:

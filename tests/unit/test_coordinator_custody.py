@@ -240,7 +240,7 @@ def test_a_restored_pass_takes_the_rest_of_its_study_and_plans_what_lacks(world:
     world.objects[old] = ("s", "1", b"1")
     world.studies[pass_id] = "s"
     world.journal[pass_id] = [("1", old)]
-    found = Pass(pass_id, "s", 0.0, 0.0, state=PassState.OPEN, fed={A}, pending={old: 1})
+    found = Pass(pass_id, "s", 0.0, 0.0, state=PassState.OPEN, fed={A: (1, 1)}, pending={old: 1})
     world.do(world.custody.restore(found, world.now))
     assert world.planned == [old]
     late = world.send(B, "s", "2")

@@ -55,3 +55,24 @@ def test_a_spool_path_longer_than_a_socket_address_works(tmp_path: Path) -> None
     with HintInbox(deep, "coordinator") as inbox, HintOutbox(deep, "coordinator") as outbox:
         assert outbox.send(["far"])
         assert inbox.receive() == ["far"]
+
+
+def test_what_a_full_inbox_does_not_take_can_be_offered_again(tmp_path: Path) -> None:
+    words = [f"{n:016x}-{n:08x}" for n in range(200_000)]
+    left = list(words)
+    received: list[str] = []
+    with HintInbox(tmp_path, "uploader") as inbox, HintOutbox(tmp_path, "uploader") as outbox:
+        handed = outbox.offer(left)
+        assert 0 < handed < len(words)
+        del left[:handed]
+        while left:
+            received += inbox.receive()
+            del left[: outbox.offer(left)]
+        received += inbox.receive(10_000)
+    assert received == words
+
+
+def test_an_offer_to_nobody_is_not_repeated(tmp_path: Path) -> None:
+    with HintOutbox(tmp_path, "uploader") as outbox:
+        assert outbox.offer(["a", "b"]) == 2
+        assert outbox.offer([]) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import PenstockError, Refusal, SpoolError
 from engine.spool import quarantine as room
-from engine.spool.budget import Budget
+from engine.spool.budget import SUPERVISOR, Budget, measure
 from engine.spool.layout import Spool, object_id
 from engine.spool.ledger import Ledger
 from engine.spool.quarantine import quarantine
@@ -33,6 +33,11 @@ def spool(tmp_path: Path) -> Spool:
 @pytest.fixture
 def ledger(spool: Spool) -> Ledger:
     return Ledger.open(spool.ledger)
+
+
+@pytest.fixture
+def budget(spool: Spool) -> Budget:
+    return Budget.attach(spool.run, SUPERVISOR, 10**9)
 
 
 def put(spool: Spool, state: State) -> None:
@@ -98,28 +103,30 @@ def test_a_pass_that_vanishes_during_a_scan_is_empty(spool: Spool) -> None:
 
 @pytest.mark.parametrize("state", [State.RECEIVED, State.ADMITTED, State.READY])
 def test_a_refused_object_lies_in_the_quarantine_with_its_reason(
-    spool: Spool, ledger: Ledger, state: State
+    spool: Spool, ledger: Ledger, budget: Budget, state: State
 ) -> None:
     put(spool, state)
     source = spool.arrival(ONE) if state is State.RECEIVED else spool.original(PASS, ONE)
-    assert quarantine(spool, ledger, source, ONE, REASON, "" if state is State.RECEIVED else PASS)
+    budget.add(measure(spool))
+    assert quarantine(spool, ledger, budget, source, ONE, REASON, "" if state is State.RECEIVED else PASS)
     assert seen(spool) == [after(state, Step.REFUSE)]
     told = (spool.quarantine / f"{ONE}.json").read_text()
     assert '"code": "deflate-damaged"' in told and '"(0010,0010)"' in told and '"offset": 17' in told
     assert (spool.quarantine / f"{ONE}.json").stat().st_mode & 0o777 == 0o600
     ledger.flush()
     assert ledger.find(ONE)[0].reason == "deflate-damaged"
+    assert budget.used() == measure(spool), "the plan's bytes are given back"
 
 
-def test_refusing_what_is_gone_leaves_no_reason_behind(spool: Spool, ledger: Ledger) -> None:
-    assert not quarantine(spool, ledger, spool.arrival(ONE), ONE, PenstockError("x", "y"))
+def test_refusing_what_is_gone_leaves_no_reason_behind(spool: Spool, ledger: Ledger, budget: Budget) -> None:
+    assert not quarantine(spool, ledger, budget, spool.arrival(ONE), ONE, PenstockError("x", "y"))
     assert list(spool.quarantine.iterdir()) == []
 
 
-def test_refusing_twice_keeps_the_first(spool: Spool, ledger: Ledger) -> None:
+def test_refusing_twice_keeps_the_first(spool: Spool, ledger: Ledger, budget: Budget) -> None:
     put(spool, State.RECEIVED)
-    assert quarantine(spool, ledger, spool.arrival(ONE), ONE, REASON)
-    assert not quarantine(spool, ledger, spool.arrival(ONE), ONE, REASON)
+    assert quarantine(spool, ledger, budget, spool.arrival(ONE), ONE, REASON)
+    assert not quarantine(spool, ledger, budget, spool.arrival(ONE), ONE, REASON)
     assert (spool.quarantine / f"{ONE}.json").exists()
 
 

@@ -1,0 +1,10 @@
+"""All measures, in the order of the table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.reliability import disk, kills, power, soak
+from tests.reliability.book import Measure
+
+MEASURES: Final[tuple[Measure, ...]] = (kills.MEASURE, power.MEASURE, disk.MEASURE, soak.MEASURE)

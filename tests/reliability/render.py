@@ -1,0 +1,103 @@
+"""docs/reliability.md out of the book of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.reliability.book import Measure
+from tests.reliability.classes import CLASSES
+
+Told = Mapping[str, Any]
+
+TOP = """# Reliability: what was tried, and what came of it
+
+Each row is a promise of [custody](custody.md) with the test that tries to break it. A run is made again by the command beside
+it: the seed decides what happens to whom, the processes' own timing differs. `scripts/reliability NAME --record` puts its
+result into [reliability.json](reliability.json) and renders this page; continuous integration runs the same with the small
+counts. "Runs" adds up the recorded ones; where the goal's full count was not reached, the count says so.
+"""
+
+
+def page(book: Told, measures: Sequence[Measure]) -> str:
+    """The whole page."""
+    lines = [TOP, *_machine(book["machine"]), *_table(book["runs"], measures)]
+    for measure in measures:
+        lines += _section(measure, [run for run in book["runs"] if run["measure"] == measure.name])
+    lines += _classes()
+    return "\n".join(lines) + "\n"
+
+
+def _machine(machine: Told) -> list[str]:
+    if not machine:
+        return []
+    machines = f"{machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, Python {machine['python']}"
+    return [
+        f"Measured with {machines}, on a machine that was building and testing other things at the same time.",
+        "",
+    ]
+
+
+def _table(runs: Sequence[Told], measures: Sequence[Measure]) -> list[str]:
+    lines = ["| # | measure | goal | runs | failures | |", "| --- | --- | --- | --- | --- | --- |"]
+    for measure in measures:
+        mine = [run for run in runs if run["measure"] == measure.name]
+        done = sum(int(run["done"]) for run in mine)
+        failed = sum(int(run["failed"]) for run in mine)
+        verdict = (
+            "not run"
+            if not mine
+            else "**missed**"
+            if failed
+            else "met"
+            if done >= measure.full
+            else "met so far"
+        )
+        lines.append(
+            f"| {measure.row} | [{measure.what}](#{measure.name}) | {measure.goal} | {done:,} of {measure.full:,} {measure.unit} "
+            f"| {failed if mine else ''} | {verdict} |"
+        )
+    return [*lines, ""]
+
+
+def _section(measure: Measure, runs: Sequence[Told]) -> list[str]:
+    lines = [f"## {measure.name}", "", measure.note.strip() or measure.what, ""]
+    lines += [
+        f"    scripts/reliability {measure.name} --count {measure.full:_} --seed 1".replace("_", ""),
+        "",
+    ]
+    if not runs:
+        return [*lines, "Not run yet.", ""]
+    lines += [f"| seed | {measure.unit} | seconds | failures | figures |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| {run['seed']} | {run['done']:,} | {run['seconds']:,.0f} | {run['failed']} | {_figures(run['figures'])} |"
+        for run in runs
+    ]
+    for run in runs:
+        lines += (
+            ["", *(f"- seed {run['seed']}: {failure}" for failure in run["failures"])]
+            if run["failures"]
+            else []
+        )
+    return [*lines, ""]
+
+
+def _figures(figures: Told) -> str:
+    return " · ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in figures.items())
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _classes() -> list[str]:
+    lines = [
+        "## Failure classes",
+        "",
+        "Row 11: each is refused as the table of answers says, and other associations go on.",
+        "",
+    ]
+    lines += ["| class | tests |", "| --- | --- |"]
+    return lines + [
+        f"| {what} | {'<br>'.join(f'`{test}`' for test in tests)} |" for what, tests in CLASSES.items()
+    ]

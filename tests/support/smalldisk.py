@@ -1,0 +1,107 @@
+"""File systems for tests, as root: an ext4 in a file whose power can be cut, and a small tmpfs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+EXT4_IOC_SHUTDOWN: Final = 0x8004587D  # _IOR('X', 125, __u32)
+NO_LOG_FLUSH: Final = 2
+UNMOUNT_SECONDS: Final = 20.0
+
+
+class CannotMountError(Exception):
+    """This machine does not allow it: no root, no loop device, no ext4."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopDisk:
+    """An ext4 of `megabytes` in the file `image`, mounted at `mount` (mode 0700)."""
+
+    image: Path
+    mount: Path
+
+    @classmethod
+    def make(cls, image: Path, mount: Path, megabytes: int) -> LoopDisk:
+        """Made and mounted. CannotMountError where that is not allowed."""
+        if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+            raise CannotMountError("needs root and mkfs.ext4")
+        with image.open("wb") as file:
+            file.truncate(megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
+        disk = cls(image, mount)
+        mount.mkdir(parents=True, exist_ok=True)
+        disk.attach()
+        mount.chmod(0o700)
+        shutil.rmtree(mount / "lost+found")
+        return disk
+
+    def attach(self) -> None:
+        """Mounts it, which replays the journal."""
+        command = ["mount", "-o", "loop", str(self.image), str(self.mount)]
+        told = subprocess.run(command, check=False, capture_output=True, text=True)
+        if told.returncode != 0:
+            raise CannotMountError(told.stderr.strip())
+
+    def cut_power(self) -> None:
+        """From now on nothing reaches the disk: neither the journal's open transaction nor any dirty page."""
+        descriptor = os.open(self.mount, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(descriptor)
+
+    def detach(self) -> None:
+        """Unmounts it; waits for processes that are ending."""
+        until = time.monotonic() + UNMOUNT_SECONDS
+        while True:
+            told = subprocess.run(["umount", str(self.mount)], check=False, capture_output=True, text=True)
+            if told.returncode == 0:
+                return
+            if time.monotonic() > until:
+                raise OSError(errno.EBUSY, told.stderr.strip())
+            time.sleep(0.05)
+
+    def is_sound(self) -> bool:
+        """What e2fsck says of it, unmounted."""
+        command = ["e2fsck", "-f", "-n", str(self.image)]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@contextlib.contextmanager
+def loop_disk(image: Path, mount: Path, megabytes: int) -> Iterator[LoopDisk]:
+    """One that is unmounted in the end, whatever state it is in."""
+    disk = LoopDisk.make(image, mount, megabytes)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
+
+
+@contextlib.contextmanager
+def small_tmpfs(mount: Path, megabytes: int) -> Iterator[Path]:
+    """A tmpfs of mode 0700. CannotMountError where that is not allowed."""
+    mount.mkdir(parents=True, exist_ok=True)
+    options = f"size={megabytes}m,mode=700"
+    told = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "penstock-test", str(mount)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if told.returncode != 0:
+        raise CannotMountError(told.stderr.strip())
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=True)
