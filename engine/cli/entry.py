@@ -30,8 +30,10 @@ COMMANDS = {
     "hash": "The hashed ID of a Patient ID.",
     "secret": "Make a hash secret.",
     "profile": "What a profile does to each attribute.",
+    "top": "The gateway as it works: rates, what limits it, disk, peers, destinations.",
     "status": "What the gateway is doing, and what waits in its spool.",
     "workers": "How many workers a gateway has; more or fewer while it runs.",
+    "doctor": "Examine a spool and its surroundings: what the gateway would do, and what you should.",
     "where": "What became of a patient's studies.",
 }
 

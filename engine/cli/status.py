@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
-from engine.cli.output import json_option, print_json, print_table
+from engine.cli.output import json_option, print_json, print_table, visible
 
+RATE_SECONDS = 0.5
 WORDS = {
     "receiving": "being received",
     "received": "received, not in a pass yet",
@@ -29,22 +31,34 @@ WORDS = {
 )
 @json_option
 def command(config_file: Path, as_json: bool) -> int:
-    """Say what a gateway is doing, and what waits in its spool. It need not be running."""
+    """Say what a gateway is doing, and what waits in its spool. It need not be running.
+
+    With --json everything is told: under `now` what `penstock top` shows (rates over half a second), under `metrics` every
+    number of the metrics page.
+    """
     from engine.config import load_gateway
-    from engine.metrics.reading import read
+    from engine.metrics.reading import Snapshot
     from engine.spool import inventory
     from engine.spool.layout import Spool
     from engine.spool.ledger import Ledger
+    from engine.supervisor.view import view
 
     config = load_gateway(config_file)
     spool = Spool.open(config.spool.path, create=False)
+    before = Snapshot.take(spool.run)
+    running = inventory.is_running(spool)
+    if running:
+        time.sleep(RATE_SECONDS)
+    after = Snapshot.take(spool.run)
+    seen = view(config.gateway.name, before, after, running=running)
     found = inventory.take(spool)
     totals: dict[str, int] = {}
     if spool.ledger.exists():
         with Ledger.open(spool.ledger, read_only=True) as ledger:
             totals = ledger.totals()
     told: dict[str, object] = {
-        "running": inventory.is_running(spool),
+        "running": running,
+        "now": seen.document(),
         "spool": {
             "path": str(spool.root),
             "bytes": found.total_bytes,
@@ -55,12 +69,14 @@ def command(config_file: Path, as_json: bool) -> int:
         "passes": {"open": found.passes_open, "sealed": found.passes_sealed},
         "quarantine": dict(found.reasons),
         "ever": totals,
-        "metrics": read(spool.run),
+        "metrics": dict(after.values),
     }
     if as_json:
         print_json(told)
         return 0
-    click.echo(f"the gateway is {'running' if told['running'] else 'not running'}")
+    click.echo(f"the gateway is {'running: ' + visible(seen.limit.words) if running else 'not running'}")
+    if running and seen.limit.advice:
+        click.echo(f"  {visible(seen.limit.advice)}")
     share = found.total_bytes / config.spool.max_bytes
     click.echo(f"spool {spool.root}: {found.total_bytes:,} of {config.spool.max_bytes:,} bytes ({share:.0%})")
     click.echo(f"passes: {found.passes_open:,} open, {found.passes_sealed:,} waiting for receipts")
