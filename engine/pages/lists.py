@@ -48,6 +48,7 @@ _ISSUER_NAMES = frozenset(
 )
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SHORTENED = re.compile(r"\d+(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
+_UNREADABLE = "\ufffd"
 _EXCEL_TEXT = re.compile(r'="([^"]*)"')
 
 
@@ -105,6 +106,19 @@ def parse_file(content: bytes, column: str = "") -> PatientList:
     return PatientList(parsed.entries, (note, *parsed.notes)) if note else parsed
 
 
+def relist(entries: tuple[Entry, ...]) -> str:
+    """A text that `parse_text` makes the same entries of, lines and problems included, and nothing else in it."""
+    lines = [""] * max((entry.line for entry in entries), default=0)
+    issuers = any(entry.issuer for entry in entries)  # then the first line had headings
+    for entry in entries:
+        cells = [entry.value, entry.issuer] if issuers else [entry.value]
+        quoted = ['"' + cell.replace('"', '""') + '"' for cell in cells]
+        lines[entry.line - 1] = "\t".join(quoted)
+    if issuers:
+        lines[0] = "Patient ID\tIssuer"
+    return "\n".join(lines)
+
+
 def _too_long(count: int) -> ListError:
     return ListError(
         "list-too-long",
@@ -149,10 +163,12 @@ def _table(text: str) -> tuple[list[_Row], list[str]]:
         if not plain or separator not in plain[0].cells[0]:
             continue
         rows = _split(text, separator)
+        if not rows:  # separators and nothing between them
+            return [], []
         if len(rows) == 1:
             cells = [cell for cell in rows[0].cells if cell.strip()]
             note = f"The one line was split at its {name} into {len(cells):,} IDs."
-            return [_Row(rows[0].line, [cell]) for cell in cells], [note] if len(cells) > 1 else []
+            return [_Row(number, [cell]) for number, cell in enumerate(cells, 1)], [note] * (len(cells) > 1)
         columns = len(rows[0].cells)
         ragged = [row for row in rows if len(row.cells) != columns]
         if columns > 1 and not ragged:
@@ -247,11 +263,11 @@ def _entry(line: int, cell: str, issuer: str, columns: int) -> Entry | None:
     if not value:
         return None
     warnings = []
-    if any(unicodedata.category(c) == "Cc" for c in value):
-        shown = "".join("\ufffd" if unicodedata.category(c) == "Cc" else c for c in value[:LONGEST])
-        return Entry(line, shown, problem="it has a control character in it")
+    if any(c == _UNREADABLE or unicodedata.category(c) == "Cc" for c in value):
+        shown = "".join(_UNREADABLE if unicodedata.category(c) == "Cc" else c for c in value[: LONGEST + 1])
+        return Entry(line, shown, problem="it has a control character or an unreadable one in it")
     if len(value) > LONGEST:
-        return Entry(line, value[:LONGEST], problem=f"it has more than {LONGEST} characters")
+        return Entry(line, value[: LONGEST + 1], problem=f"it has more than {LONGEST} characters")
     if len(value) > LONGEST_IN_DICOM:
         warnings.append(f"longer than the {LONGEST_IN_DICOM} characters that DICOM allows")
     if _SHORTENED.fullmatch(value):

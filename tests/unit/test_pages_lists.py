@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pages.lists import MOST_IDS, ListError, parse_file, parse_text
+from engine.pages.lists import MOST_IDS, ListError, parse_file, parse_text, relist
 
 
 def _values(text: str, column: str = "") -> list[str]:
@@ -175,3 +175,35 @@ def test_any_text_gives_a_list_or_a_reason(text: str, column: str) -> None:
 def test_any_file_gives_a_list_or_a_reason(content: bytes) -> None:
     with contextlib.suppress(ListError):
         assert parse_file(content).entries
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0012",
+        "1\n\n\n2",
+        "1, 2, 3",
+        'a"b\n"c""d"\na,b',
+        "x\ty\nx;y,z",
+        "1\x002\n" + "A" * 300,
+        "Patient ID;Issuer;Name\n001;WARD;Abel\n002;;Beck",
+        "Name;Patient ID\nAbel;001\nBeck;002",
+    ],
+)
+def test_a_list_written_again_reads_the_same_and_has_no_other_column(text: str) -> None:
+    entries = parse_text(text).entries
+    again = relist(entries)
+    assert [(e.line, e.value, e.issuer, bool(e.problem)) for e in parse_text(again).entries] == [
+        (e.line, e.value, e.issuer, bool(e.problem)) for e in entries
+    ]
+    assert "Abel" not in again
+
+
+@given(st.text(max_size=100))
+def test_any_list_written_again_reads_the_same(text: str) -> None:
+    with contextlib.suppress(ListError):
+        entries = parse_text(text).entries
+        again = parse_text(relist(entries)).entries
+        assert [(e.value, e.issuer, bool(e.problem)) for e in again] == [
+            (e.value, e.issuer, bool(e.problem)) for e in entries
+        ]
