@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ PREFIX = "penstock1_"
 SECRET_BYTES, PIN_BYTES, CHECK_BYTES = 24, 32, 4
 _WHOLE = SECRET_BYTES + PIN_BYTES + CHECK_BYTES
 MOST_CHARACTERS = 200
+_CHARACTERS = re.compile(r"[A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,12 @@ class Token:
         text = "".join(text.split())
         if not text.startswith(PREFIX) or len(text) > MOST_CHARACTERS:
             raise _malformed(f"a token begins with {PREFIX}")
+        encoded = text.removeprefix(PREFIX)
         try:
-            whole = base64.b64decode(text.removeprefix(PREFIX).encode("ascii"), altchars=b"-_", validate=True)
-        except (binascii.Error, UnicodeEncodeError):
+            if not _CHARACTERS.fullmatch(encoded):
+                raise binascii.Error
+            whole = base64.urlsafe_b64decode(encoded)
+        except binascii.Error:
             raise _malformed("it holds characters that no token has") from None
         if len(whole) != _WHOLE:
             raise _malformed("it is too short" if len(whole) < _WHOLE else "it is too long")
