@@ -29,6 +29,7 @@ COMMANDS = {
     "send": "Send objects by C-STORE, and measure it.",
     "hash": "The hashed ID of a Patient ID.",
     "secret": "Make a hash secret.",
+    "enroll": "Make this machine a gateway of an institution, by a token of the platform.",
     "profile": "What a profile does to each attribute.",
     "top": "The gateway as it works: rates, what limits it, disk, peers, destinations.",
     "status": "What the gateway is doing, and what waits in its spool.",

@@ -13,6 +13,8 @@ from engine.cli.output import json_option, print_json, visible
 MORE = {
     "institution": ("platform_vault", "institution"),
     "secret": ("platform_vault", "secret"),
+    "token": ("platform_gateways", "token"),
+    "gateway": ("platform_gateways", "gateway"),
     "user": ("platform_people", "command"),
     "audit": ("platform_audit", "command"),
     "rotate-master-key": ("platform_keys", "rotate_master_key"),

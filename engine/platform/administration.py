@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from engine.config import PlatformConfig
 from engine.platform.accounts import Accounts
-from engine.platform.assembly import AUDIT_KEY, open_database
+from engine.platform.assembly import AUDIT_KEY, open_database, open_gateways
 from engine.platform.audit import Actor, Audit, AuditKey
 from engine.platform.database import Database
+from engine.platform.gateways.registry import Gateways
 from engine.platform.institutions import Institutions
 from engine.platform.master_key import must_be_in_force, source_of
 from engine.platform.storage import Storage
@@ -35,6 +36,12 @@ class Administration:
         master = source_of(self.config.platform).load()
         must_be_in_force(self.database, master)
         return Vault(self.database, master)
+
+    def gateways(self) -> Gateways:
+        """The room of gateways. Raises ConfigError as `vault`, and for certificates that cannot be used."""
+        master = source_of(self.config.platform).load()
+        must_be_in_force(self.database, master)
+        return open_gateways(self.config, self.database, master, Vault(self.database, master), self.audit)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ _LOG = log.get("platform")
 
 def make_app(platform: Platform) -> Starlette:
     """The application of `[platform]`, behind mutual TLS."""
-    routes = [*machine_routes.routes(platform), *gateway_routes(platform)]
+    routes = [*gateway_routes(platform), *machine_routes.routes(platform)]
     return _application(platform, routes, by_certificate(), web=False)
 
 
