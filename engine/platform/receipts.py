@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from engine.dicom.receipt_block import signed_message
 from engine.errors import Refusal
 from engine.platform.index import IndexRow
 from engine.platform.keys import SigningKey
@@ -39,11 +40,6 @@ class Failure:
     refusal: Refusal
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
-
-
-def signed_message(sop_instance_uid: str, digest: str, length: int, received: int) -> bytes:
-    """The bytes that a receipt's signature covers: five lines of ASCII."""
-    return f"penstock receipt 1\n{sop_instance_uid}\n{digest}\n{length}\n{received}\n".encode("ascii")
 
 
 def response(stored: Sequence[IndexRow], failed: Sequence[Failure], key: SigningKey) -> bytes:

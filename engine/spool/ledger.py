@@ -20,15 +20,16 @@ from engine.errors import SpoolError
 STEPS: Final = ("received", "rewritten", "uploaded", "receipted", "deleted", "quarantined")
 FACTS: Final = (
     "pass_id", "hashed_id", "study", "series", "sop", "sop_class",
-    "bytes_received", "bytes_sent", "digest", "reason",
+    "bytes_received", "bytes_sent", "digest", "reason", "receipt", "destination",
 )  # fmt: skip
+LATER: Final = ("receipt", "destination")  # columns that ledgers of former versions lack
 WAITING: Final = 100_000
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS object (
   id TEXT PRIMARY KEY,
   pass_id TEXT, hashed_id TEXT, study TEXT, series TEXT, sop TEXT, sop_class TEXT,
-  bytes_received INTEGER, bytes_sent INTEGER, digest TEXT, reason TEXT,
+  bytes_received INTEGER, bytes_sent INTEGER, digest TEXT, reason TEXT, receipt TEXT, destination TEXT,
   {", ".join(f"{step} REAL" for step in STEPS)}
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_hashed_id ON object (hashed_id);
@@ -42,7 +43,7 @@ CREATE INDEX IF NOT EXISTS half_released ON object (id) WHERE receipted IS NOT N
 @dataclass(frozen=True, slots=True)
 class Row:
     """What the ledger knows of one object: times in seconds since 1970 (UTC), sizes in bytes, None where not
-    known.
+    known. `receipt` is of which kind its receipt was, `destination` where it went.
     """
 
     id: str
@@ -56,6 +57,8 @@ class Row:
     bytes_sent: int | None
     digest: str | None
     reason: str | None
+    receipt: str | None
+    destination: str | None
     received: float | None
     rewritten: float | None
     uploaded: float | None
@@ -178,8 +181,22 @@ class Ledger:
         counts = self._read(f"SELECT {columns} FROM object", ())[0]  # noqa: S608 - our own columns
         return dict(zip(STEPS, counts, strict=True))
 
+    def receipts(self) -> dict[str, dict[str, int]]:
+        """How many receipts of each kind each destination has given, ever; those of former versions under ""."""
+        if self._connection is not None and LATER[0] not in _columns(self._connection):
+            return {}
+        found: dict[str, dict[str, int]] = {}
+        for destination, kind, count in self._read(
+            "SELECT coalesce(destination, ''), coalesce(receipt, ''), count(*) FROM object "
+            "WHERE receipted IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2",
+            (),
+        ):
+            found.setdefault(destination, {})[kind] = count
+        return found
+
     def _rows(self, condition: str, values: Iterable[object]) -> list[Row]:
-        columns = ", ".join(("id", *FACTS, *STEPS))
+        held = _columns(self._connection) if self._connection is not None else set()
+        columns = ", ".join(name if name in held else "NULL" for name in ("id", *FACTS, *STEPS))
         found = self._read(f"SELECT {columns} FROM object {condition}", values)  # noqa: S608 - as above
         return [Row(*row) for row in found]
 
@@ -215,11 +232,27 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA cache_size=-4096")
             connection.executescript(SCHEMA)
+            _add_columns(connection)
         connection.execute("SELECT count(*) FROM (SELECT 1 FROM object LIMIT 1)")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Brings a ledger of a former version up to date; several processes may try at a time."""
+    if LATER[-1] in _columns(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for name in LATER:
+        if name not in _columns(connection):
+            connection.execute(f"ALTER TABLE object ADD COLUMN {name} TEXT")
+    connection.execute("COMMIT")
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in connection.execute("PRAGMA table_info(object)")}
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> SpoolError:

@@ -1,4 +1,4 @@
-"""The end of an object's way: its original is deleted because the platform's receipt says the same as we
+"""The end of an object's way: its original is deleted because its destination gave a receipt for what we
 sent.
 
 Order: the receipt is in the ledger, then the original goes, then the plan, then the deletion is noted. Cut
@@ -8,8 +8,10 @@ that the next start removes."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
+from engine.config.destinations import PLATFORM
 from engine.errors import SpoolError
 from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
@@ -17,14 +19,28 @@ from engine.spool.layout import Spool
 from engine.spool.ledger import Ledger
 
 
+class ReceiptKind(StrEnum):
+    """What a destination can honestly say; docs/destinations.md tells what each is worth."""
+
+    SIGNED = "signed"  # a Penstock platform's signature on the digest of what it stored
+    ACCEPTED = "accepted"  # a STOW-RS server's 200 and reference, without a digest
+    C_STORE = "c-store"  # an SCP's status Success, or a warning with which it stores
+    FILE = "file"  # synced, and read back with the same digest
+    S3 = "s3"  # every part's checksum was confirmed by the server, and the whole's size
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The platform's word that it has an object: BLAKE3 of its bytes (64 hex digits), which must equal ours,
-    and their number.
+    """A destination's word that it has an object: BLAKE3 of the bytes that it is for (64 hex digits) and
+    their number. `remark`: a warning that came with it, as Warning Reason (0008,1196) or status in four
+    hexadecimal digits.
     """
 
     digest: str
     size: int
+    kind: ReceiptKind = ReceiptKind.SIGNED
+    destination: str = PLATFORM
+    remark: str = ""
 
 
 def release(
@@ -41,7 +57,16 @@ def release_all(
     one after.
     """
     for pass_id, identifier, receipt in delivered:
-        ledger.note("receipted", identifier, digest=receipt.digest, bytes_sent=receipt.size, pass_id=pass_id)
+        told = f"{receipt.kind} {receipt.remark}".rstrip()
+        ledger.note(
+            "receipted",
+            identifier,
+            digest=receipt.digest,
+            bytes_sent=receipt.size,
+            pass_id=pass_id,
+            receipt=told,
+            destination=receipt.destination,
+        )
     ledger.flush()
     reached("receipt-before-delete")
     for pass_id, identifier, _ in delivered:

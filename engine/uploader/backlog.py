@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from engine.spool import states
 from engine.spool.layout import OBJECT_ID, PASS_ID, Spool
+from engine.spool.passfile import destination_of
 from engine.uploader.outgoing import Key
 
 MOST_KNOWN = 50_000
@@ -25,14 +26,16 @@ MOST_KNOWN = 50_000
 
 @dataclass(slots=True)
 class Record:
-    """How often an object has failed by itself, and what the platform had stored by then."""
+    """How often an object has failed by itself, and what its destination had stored by then."""
 
     strikes: int = 0
     delivered_then: int = -1
 
 
 class Backlog:
-    """Used by one event loop. At most MOST_KNOWN objects are remembered; a later scan finds the rest."""
+    """Of one destination. Used by one event loop. At most MOST_KNOWN objects are remembered; a later scan finds the rest.
+    `emptied` is set when the last known object is done.
+    """
 
     def __init__(self, most: int = MOST_KNOWN) -> None:
         self._most = most
@@ -42,6 +45,7 @@ class Backlog:
         self._turn = 0
         self._records: dict[Key, Record] = {}
         self._arrived = asyncio.Event()
+        self.emptied = asyncio.Event()
 
     def __len__(self) -> int:
         """How many objects are known: ready, in hand, or to be tried later."""
@@ -108,6 +112,8 @@ class Backlog:
         """An object in hand that was delivered, quarantined, or is gone."""
         self._known.discard(key)
         self._records.pop(key, None)
+        if not self._known:
+            self.emptied.set()
 
     def _due(self) -> bool:
         while self._later and self._later[0][0] <= _now():
@@ -115,18 +121,21 @@ class Backlog:
         return bool(self._ready)
 
 
-def scan(spool: Spool, most: int = MOST_KNOWN) -> list[Key]:
-    """Up to `most` objects that have a plan and an original. Blocks while it reads the folders."""
-    found: list[Key] = []
+def scan(spool: Spool, most: int = MOST_KNOWN) -> dict[str, list[Key]]:
+    """The objects that have a plan and an original, up to `most` for each destination, so that one that takes nothing hides
+    nobody else's. Blocks while it reads the folders.
+    """
+    found: dict[str, list[Key]] = {}
     for pass_id in states.passes(spool):
-        found += [
+        keys = found.setdefault(destination_of(spool, pass_id), [])
+        if len(keys) >= most:
+            continue
+        keys += [
             Key(pass_id, seen.identifier)
             for seen in states.observe_pass(spool, pass_id)
             if seen.state is states.State.READY
         ]
-        if len(found) >= most:
-            break
-    return found[:most]
+    return {name: keys[:most] for name, keys in found.items()}
 
 
 def parse_hint(word: str) -> Key | None:

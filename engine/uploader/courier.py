@@ -7,48 +7,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import log
-from engine.config import UploaderConfig
+from engine.config import DestinationConfig
+from engine.config.destinations import files_of
 from engine.errors import ConfigError, PenstockError, Refusal, SpoolError, TransportError
 from engine.spool.layout import Spool
 from engine.spool.release import Receipt
 from engine.uploader.backlog import Backlog
-from engine.uploader.client import Client, LocalFault, Reply
+from engine.uploader.carrier import Carrier, LocalFault, Reply
+from engine.uploader.freshness import Freshness
 from engine.uploader.gate import Gate
 from engine.uploader.notice import Notice
 from engine.uploader.outgoing import Key, OutgoingObject
 from engine.uploader.settling import Settling
+from engine.uploader.trouble import is_mended_by_new_files
 from engine.uploader.verdicts import Outcome, Verdict
 
 MOST_STRIKES = 5
 DISK_SECONDS = 30.0
-_RENEWED_AFTER = ("gateway-certificate-", "platform-ca-", "platform-certificate-", "tls-")
 _LOG = log.get("uploader")
 
 
 class Work:
-    """What all couriers share."""
+    """What all couriers of one destination share."""
 
     def __init__(
         self,
-        settings: UploaderConfig,
+        destination: DestinationConfig,
         spool: Spool,
-        client: Client,
+        carrier: Carrier,
         settling: Settling,
         notice: Notice,
-        backlog: Backlog,
     ) -> None:
-        self.settings = settings
+        self.name = destination.name
+        self.backoff_first, self.backoff_max = destination.backoff_first, destination.backoff_max
         self.spool = spool
-        self.client = client
+        self.carrier = carrier
+        self.freshness = Freshness(path for _, path in files_of(destination))
         self.settling = settling
         self.notice = notice
-        self.backlog = backlog
-        self.gate = Gate(settings.backoff_first, settings.backoff_max)
+        self.backlog = Backlog()
+        self.gate = Gate(self.backoff_first, self.backoff_max)
         self.delivered = 0
 
 
 class Courier:
-    """One request at a time. `busy`: it has objects in hand; when it is not, it may be cancelled freely."""
+    """One request at a time to one destination. `busy`: it has objects in hand; when it is not, it may be cancelled freely."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -57,19 +60,23 @@ class Courier:
 
     async def run(self) -> None:
         """Send until `stopping` is set; what is in hand then is finished."""
-        work = self._work
+        work, tempo = self._work, self._work.notice.tempo
         while not self.stopping:
+            begun = tempo.now()
             await work.backlog.wait()
+            waited = tempo.now()
             trying = await work.gate.enter()
+            entered = tempo.now()
             self.busy = True
             try:
                 await self._one_request(trying)
             finally:
                 self.busy = False
                 work.gate.leave(trying=trying)
+                tempo.turn(waited - begun, entered - waited, tempo.now() - entered)
 
     async def _one_request(self, trying: bool) -> None:
-        batch = await self._collect(1 if trying else self._work.settings.objects_per_request)
+        batch = await self._collect(1 if trying else self._work.carrier.load.objects)
         try:
             if batch:
                 await self._deliver(batch, trying)
@@ -91,7 +98,7 @@ class Courier:
             except (OSError, PenstockError) as problem:
                 await self._unreadable(key, problem)
                 continue
-            if batch and size + item.size > self._work.settings.bytes_per_request:
+            if batch and size + item.size > self._work.carrier.load.size:
                 item.close()
                 backlog.put_back([key])
                 break
@@ -104,7 +111,7 @@ class Courier:
     async def _deliver(self, batch: Sequence[OutgoingObject], trying: bool) -> None:
         work = self._work
         try:
-            reply = await work.client.send(batch)
+            reply = await self._send(batch)
         except LocalFault as fault:
             work.backlog.put_back(item.key for item in batch if item is not fault.item)
             await self._unreadable(fault.item.key, fault.problem)
@@ -117,7 +124,7 @@ class Courier:
         pairs = list(zip(batch, reply.verdicts, strict=True))
         whole = all(verdict.outcome is Outcome.RECEIPT for verdict in reply.verdicts)
         work.notice.request("stored" if whole else "partly")
-        receipted = [item for item, verdict in pairs if verdict.outcome is Outcome.RECEIPT]
+        receipted = [(item, verdict) for item, verdict in pairs if verdict.outcome is Outcome.RECEIPT]
         await self._release(receipted, reply.sent_at)
         untold = [item.key for item, verdict in pairs if verdict.outcome is Outcome.UNTOLD]
         if len(untold) < len(pairs):
@@ -127,6 +134,19 @@ class Courier:
         for item, verdict in pairs:
             await self._judge(item.key, verdict)
 
+    async def _send(self, batch: Sequence[OutgoingObject]) -> Reply:
+        tempo = self._work.notice.tempo
+        if self._work.freshness.changed():
+            self._renew()
+        size = sum(item.size for item in batch)
+        began, sent_at = tempo.began(size), 0.0
+        try:
+            reply = await self._work.carrier.send(batch)
+            sent_at = reply.sent_at
+            return reply
+        finally:
+            tempo.ended(size, began, sent_at)
+
     async def _nobody_named(self, keys: Sequence[Key]) -> None:
         """Some object of the request was not taken, and the answer does not say which: each goes alone from now on."""
         if len(keys) == 1:
@@ -135,23 +155,34 @@ class Courier:
         for key in keys:
             self._work.backlog.later(key, 0.0)
 
-    async def _release(self, delivered: Sequence[OutgoingObject], sent_at: float) -> None:
+    async def _release(self, delivered: Sequence[tuple[OutgoingObject, Verdict]], sent_at: float) -> None:
         if not delivered:
             return
         work = self._work
-        receipts = [(item.key, Receipt(item.digest, item.size)) for item in delivered]
+        kind = work.carrier.receipt
+        receipts = [
+            (item.key, Receipt(item.digest, item.size, kind, work.name, verdict.remark))
+            for item, verdict in delivered
+        ]
         try:
             await work.settling.release(receipts, sent_at)
         except (OSError, PenstockError) as problem:
             # Delivered, but still in the spool: sent again later, and receipted again.
             _LOG.failure("release-failed", problem)
-            for item in delivered:
+            for item, _ in delivered:
                 work.backlog.later(item.key, DISK_SECONDS)
             return
         work.delivered += len(delivered)
-        work.notice.delivered(len(delivered), sum(item.size for item in delivered))
-        for item in delivered:
+        work.notice.delivered(len(delivered), sum(item.size for item, _ in delivered))
+        for item, verdict in delivered:
             work.backlog.done(item.key)
+            if verdict.remark:
+                _LOG.warning(
+                    "stored-with-warning",
+                    object=item.key.identifier,
+                    destination=work.name,
+                    warning=verdict.remark,
+                )
 
     async def _judge(self, key: Key, verdict: Verdict) -> None:
         if verdict.outcome is Outcome.REFUSED:
@@ -167,8 +198,8 @@ class Courier:
         if strikes >= MOST_STRIKES:
             await self._quarantine(key, reason)
         else:
-            wait = work.settings.backoff_first * 4.0**strikes
-            work.backlog.later(key, min(wait, work.settings.backoff_max))
+            wait = work.backoff_first * 4.0**strikes
+            work.backlog.later(key, min(wait, work.backoff_max))
 
     async def _troubled(
         self, batch: Sequence[OutgoingObject], reply: Reply, problem: TransportError, trying: bool
@@ -177,18 +208,21 @@ class Courier:
         wait = work.gate.failed(reply.retry_after, trying=trying)
         work.notice.request(problem.code)
         work.notice.trouble(problem, wait)
-        if problem.code.startswith(_RENEWED_AFTER):
-            try:
-                work.client.renew()
-            except ConfigError as error:
-                _LOG.failure("certificates-unusable", error)
+        if is_mended_by_new_files(problem):
+            self._renew()
         if reply.refused and len(batch) == 1:
-            await self._struck(batch[0].key, f"http-{reply.refused}")
+            await self._struck(batch[0].key, reply.refused)
         elif reply.begun:
             for item in batch:
                 work.backlog.later(item.key, wait)
         else:
             work.backlog.put_back(item.key for item in batch)
+
+    def _renew(self) -> None:
+        try:
+            self._work.carrier.renew()
+        except ConfigError as error:
+            _LOG.failure("certificates-unusable", error)
 
     async def _unreadable(self, key: Key, problem: OSError | PenstockError) -> None:
         """The plan or the original of an object in hand cannot be used."""
@@ -208,8 +242,8 @@ class Courier:
         work = self._work
         refusal = Refusal(
             reason,
-            message or f"the platform refuses the object: {reason}",
-            hint="docs/platform.md explains the reasons",
+            message or f"the destination {work.name} refuses the object: {reason}",
+            hint="docs/destinations.md explains the reasons",
         )
         try:
             await work.settling.quarantine(key, refusal)

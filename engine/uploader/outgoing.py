@@ -72,6 +72,31 @@ class OutgoingObject:
         return self._plan.sop_instance_uid
 
     @property
+    def head(self) -> bytes:
+        """Preamble, file meta and the data set's head, as they are sent."""
+        return self._plan.head
+
+    @property
+    def sop_class_uid(self) -> str:
+        return self._plan.sop_class_uid
+
+    @property
+    def study_instance_uid(self) -> str:
+        return self._plan.study_instance_uid
+
+    @property
+    def series_instance_uid(self) -> str:
+        return self._plan.series_instance_uid
+
+    @property
+    def hashed_id(self) -> str:
+        return self._plan.hashed_id
+
+    @property
+    def transfer_syntax(self) -> str:
+        return self._plan.transfer_syntax
+
+    @property
     def digest(self) -> str:
         """BLAKE3 of the bytes sent, 64 hexadecimal digits; "" before they were all taken."""
         return self._digest.hex()

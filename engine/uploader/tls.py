@@ -1,19 +1,16 @@
-"""TLS of the uploader: 1.2 or newer, AEAD suites only, the platform's chain and host name verified."""
+"""TLS of the uploader: 1.2 or newer, AEAD suites only, the destination's chain and host name verified."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
 
-from engine.config import UploaderConfig
+from engine.dicom.tls_profiles import harden
 from engine.errors import ConfigError
-
-# TLS 1.2: forward secrecy and AEAD, nothing else. TLS 1.3 has no other suites.
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class _ClientSide(ssl.SSLObject):
-    """Remembers why the platform ended a connection. In TLS 1.3 it judges our certificate when we may have
+    """Remembers why the peer ended a connection. In TLS 1.3 it judges our certificate when we may have
     begun to write, and the HTTP client then tells of the failed write alone.
     """
 
@@ -40,33 +37,41 @@ class ClientContext(ssl.SSLContext):
         return alert
 
 
-def client_context(settings: UploaderConfig) -> ClientContext:
-    """The client's side of mutual TLS. Raises ConfigError that names the key and the file that cannot be
-    used.
+def client_context(
+    section: str, ca: Path | None, certificate: Path | None = None, key: Path | None = None
+) -> ClientContext:
+    """The client's side of TLS, mutual where there is a certificate. `ca` None: whom this machine trusts.
+
+    Raises ConfigError that names the key in `section` and the file that cannot be used.
     """
     context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    harden(context)
     context.sslobject_class = _ClientSide
-    for name in ("ca", "certificate", "key"):
-        path: Path = getattr(settings, name)
-        if not path.is_file():
-            raise ConfigError("tls-file", f"uploader.{name}: there is no file {path}")
-    try:
-        context.load_verify_locations(settings.ca)
-    except (ssl.SSLError, OSError) as problem:
-        message = f"uploader.ca: cannot use {settings.ca}: {_why(problem)}"
-        raise ConfigError("tls-ca", message, hint="it must be PEM certificates") from problem
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-    except (ssl.SSLError, OSError) as problem:
-        raise ConfigError(
-            "tls-certificate",
-            f"uploader.certificate: cannot use {settings.certificate} with {settings.key}: {_why(problem)}",
-            hint="both must be PEM and belong to each other",
-        ) from problem
+    for name, path in (("ca", ca), ("certificate", certificate), ("key", key)):
+        if path is not None and not path.is_file():
+            raise ConfigError("tls-file", f"{section}.{name}: there is no file {path}")
+    if ca is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        _trust(context, section, ca)
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key)
+        except (ssl.SSLError, OSError) as problem:
+            raise ConfigError(
+                "tls-certificate",
+                f"{section}.certificate: cannot use {certificate} with {key}: {_why(problem)}",
+                hint="both must be PEM and belong to each other",
+            ) from problem
     return context
+
+
+def _trust(context: ClientContext, section: str, ca: Path) -> None:
+    try:
+        context.load_verify_locations(ca)
+    except (ssl.SSLError, OSError) as problem:
+        message = f"{section}.ca: cannot use {ca}: {_why(problem)}"
+        raise ConfigError("tls-ca", message, hint="it must be PEM certificates") from problem
 
 
 def _why(problem: OSError) -> str:

@@ -1,23 +1,20 @@
 """What an answer to STOW-RS says about each object (PS3.18 10.5.3 and I.2).
 
-A receipt is a status of 200 and an item of Referenced SOP Sequence with the digest and the length of what
-was sent, in the private block that docs/platform.md describes. Nothing else is one: not 202, not a bare
-reference.
+A receipt needs a status of 200 and an item of Referenced SOP Sequence that `receipted` finds good enough. Nothing else is one, not
+202 either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-import orjson
-
-from engine.errors import TransportError
+from engine.dicom import receipt_block as block
+from engine.uploader.answers import Item, items, number, parse, text
 
 _FAILED, _STORED = "00081198", "00081199"
-_INSTANCE, _REASON = "00081155", "00081197"
-_CREATOR, _DIGEST, _LENGTH, _CODE = "00990010", "00991001", "00991002", "00991006"
+_INSTANCE, _REASON, _WARNING = "00081155", "00081197", "00081196"
 
 _ALL_STORED = 200
 
@@ -38,10 +35,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome with its reason, a code word of at most 64 lower case letters, digits and hyphens."""
+    """An outcome with its reason, a code word of at most 64 lower case letters, digits and hyphens. `remark`: a warning that came
+    with a receipt, four hexadecimal digits.
+    """
 
     outcome: Outcome
     reason: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,96 +53,66 @@ class Sent:
     size: int
 
 
-def judge(status: int, content: bytes, sent: Iterable[Sent]) -> list[Verdict]:
+Receipted = Callable[[Item, Sent], Verdict]
+"""The verdict on an object that an answer names as stored, from its item."""
+
+
+def is_for_good(status: int) -> bool:
+    """Whether a Failure Reason or a C-STORE status says what no repeat can change."""
+    return any(low <= status <= high for low, high in _FOR_GOOD_RANGES)
+
+
+def referenced(item: Item, sent: Sent) -> Verdict:  # noqa: ARG001 - any item that names the object will do
+    """Good enough: the bare reference, with its Warning Reason (0008,1196) if there is one."""
+    warning = number(item, _WARNING)
+    return Verdict(Outcome.RECEIPT, remark="" if not warning else f"{warning & 0xFFFF:04X}")
+
+
+def digested(item: Item, sent: Sent) -> Verdict:
+    """Good enough: the digest and the length of what was sent, in the private block that docs/platform.md describes."""
+    if text(item, block.CREATOR_TAG) != block.CREATOR:
+        return Verdict(Outcome.AGAIN, "no-receipt")
+    if text(item, block.DIGEST).lower() != sent.digest or number(item, block.LENGTH) != sent.size:
+        return Verdict(Outcome.AGAIN, "digest-mismatch")
+    return Verdict(Outcome.RECEIPT)
+
+
+def judge(
+    status: int, content: bytes, sent: Iterable[Sent], receipted: Receipted = digested
+) -> list[Verdict]:
     """The verdict on each object, in the order sent, from an answer of status 200, 202 or 409.
 
-    Raises TransportError("platform-answer") when it is not a Store Instances Response.
+    Raises NotAResponse when it is not a Store Instances Response.
     """
-    data_set = _parse(content)
+    data_set = parse(content)
     objects = list(sent)
-    stored = {_text(item, _INSTANCE): item for item in _items(data_set, _STORED)}
-    failures = _items(data_set, _FAILED)
-    failed = {_text(item, _INSTANCE): item for item in failures}
+    stored = {text(item, _INSTANCE): item for item in items(data_set, _STORED)}
+    failures = items(data_set, _FAILED)
+    failed = {text(item, _INSTANCE): item for item in failures}
     missing = [
         one.sop_instance_uid for one in objects if one.sop_instance_uid not in stored.keys() | failed.keys()
     ]
     if len(missing) == 1:
         # A platform cannot name an object that it could not read: who is left over is who is meant.
         ours = {one.sop_instance_uid for one in objects}
-        nameless = [item for item in failures if _text(item, _INSTANCE) not in ours]
+        nameless = [item for item in failures if text(item, _INSTANCE) not in ours]
         failed.update(dict.fromkeys(missing, nameless[0]) if nameless else {})
-    return [
-        _verdict(status, stored.get(one.sop_instance_uid), failed.get(one.sop_instance_uid), one)
-        for one in objects
-    ]
+
+    def verdict(one: Sent) -> Verdict:
+        uid = one.sop_instance_uid
+        if uid in failed:
+            return _failure(failed[uid])
+        if status != _ALL_STORED:
+            return Verdict(Outcome.UNTOLD)
+        return receipted(stored[uid], one) if uid in stored else Verdict(Outcome.AGAIN, "no-receipt")
+
+    return [verdict(one) for one in objects]
 
 
-def _verdict(
-    status: int, stored: Mapping[str, object] | None, failed: Mapping[str, object] | None, sent: Sent
-) -> Verdict:
-    if failed is not None:
-        return _failure(failed)
-    if status != _ALL_STORED:
-        return Verdict(Outcome.UNTOLD)
-    if stored is None:
-        return Verdict(Outcome.AGAIN, "no-receipt")
-    if _text(stored, _CREATOR) != "PENSTOCK":
-        return Verdict(Outcome.AGAIN, "no-receipt")
-    if _text(stored, _DIGEST).lower() != sent.digest or _value(stored, _LENGTH) not in (
-        sent.size,
-        str(sent.size),
-    ):
-        return Verdict(Outcome.AGAIN, "digest-mismatch")
-    return Verdict(Outcome.RECEIPT)
-
-
-def _failure(item: Mapping[str, object]) -> Verdict:
-    code = _text(item, _CODE) if _text(item, _CREATOR) == "PENSTOCK" else ""
+def _failure(item: Item) -> Verdict:
+    code = text(item, block.REASON) if text(item, block.CREATOR_TAG) == block.CREATOR else ""
     if not code or len(code) > 64 or not _CODE_WORD_LETTERS.issuperset(code):
         code = ""
-    reason = _value(item, _REASON)
-    number = reason if isinstance(reason, int) else 0
-    for_good = code in _FOR_GOOD_CODES or any(low <= number <= high for low, high in _FOR_GOOD_RANGES)
-    return Verdict(Outcome.REFUSED if for_good else Outcome.AGAIN, code or f"failure-{number & 0xFFFF:04x}")
-
-
-def _parse(content: bytes) -> Mapping[str, object]:
-    try:
-        data_set = orjson.loads(content)
-    except orjson.JSONDecodeError as problem:
-        raise _no_answer() from problem
-    if isinstance(data_set, list) and len(data_set) == 1:  # some servers wrap it
-        data_set = data_set[0]
-    if not isinstance(data_set, dict):
-        raise _no_answer()
-    return data_set
-
-
-def _items(data_set: Mapping[str, object], tag: str) -> list[Mapping[str, object]]:
-    element = data_set.get(tag)
-    if element is None:
-        return []
-    values = element.get("Value", []) if isinstance(element, dict) else None
-    if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
-        raise _no_answer()
-    return values
-
-
-def _value(item: Mapping[str, object], tag: str) -> object:
-    element = item.get(tag)
-    values = element.get("Value") if isinstance(element, dict) else None
-    return values[0] if isinstance(values, list) and values else None
-
-
-def _text(item: Mapping[str, object], tag: str) -> str:
-    value = _value(item, tag)
-    return value if isinstance(value, str) else ""
-
-
-def _no_answer() -> TransportError:
-    return TransportError(
-        "platform-answer",
-        "the platform's answer is not a Store Instances Response",
-        hint="is uploader.url a STOW-RS service, and is there a proxy in between?",
-        retryable=True,
-    )
+    reason = (number(item, _REASON) or 0) & 0xFFFF
+    for_good = code in _FOR_GOOD_CODES or is_for_good(reason)
+    return Verdict(Outcome.REFUSED if for_good else Outcome.AGAIN, code or f"failure-{reason:04x}")

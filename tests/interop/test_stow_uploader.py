@@ -79,12 +79,12 @@ def test_a_platform_that_is_away_is_waited_for(
     until(to_fragile.codes)
     assert to_fragile.codes() == ["platform-unreachable"]
     told = json.loads((ready.spool.run / "uploader.json").read_bytes())
-    assert told["state"] == "waiting"
-    assert told["error"]["code"] == "platform-unreachable"
-    assert told["error"]["hint"]
+    assert told["state"] == told["destinations"]["platform"]["state"] == "waiting"
+    assert told["destinations"]["platform"]["error"]["code"] == "platform-unreachable"
+    assert told["destinations"]["platform"]["error"]["hint"]
     fragile.start()
     all_delivered(fragile, ready)
-    until(lambda: json.loads((ready.spool.run / "uploader.json").read_bytes()) == {"state": "sending"})
+    until(lambda: json.loads((ready.spool.run / "uploader.json").read_bytes())["state"] == "sending")
 
 
 def test_a_platform_killed_in_the_middle_loses_and_doubles_nothing(

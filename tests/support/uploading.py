@@ -227,6 +227,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
+    def do_GET(self) -> None:
+        """The platform's key for receipts."""
+        self.reply(*self.proxy.platform.get(self.path))
+
     def body(self) -> bytes:
         """The request's body."""
         return self.rfile.read(int(self.headers["content-length"]))

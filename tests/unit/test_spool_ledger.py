@@ -127,3 +127,21 @@ def test_a_ledger_that_cannot_be_opened_yet_opens_by_itself(tmp_path: Path) -> N
         folder.mkdir()
         assert ledger.flush()
         assert len(ledger.find(ONE)) == 1
+
+
+def test_a_ledger_of_a_former_version_is_read_and_gets_the_new_columns(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with Ledger.open(path) as ledger:
+        ledger.note("receipted", ONE, at=3.0, digest="d")
+    with sqlite3.connect(path) as old:
+        for name in module.LATER:
+            old.execute(f"ALTER TABLE object DROP COLUMN {name}")
+    old.close()
+    with Ledger.open(path, read_only=True) as ledger:
+        [row] = ledger.find(ONE)
+        assert (row.digest, row.receipt, row.destination) == ("d", None, None)
+        assert ledger.receipts() == {}
+    with Ledger.open(path) as one, Ledger.open(path) as two:
+        two.note("receipted", "b" * 16 + "-00000001", receipt="file", destination="export")
+        assert two.flush()
+        assert one.receipts() == {"": {"": 1}, "export": {"file": 1}}

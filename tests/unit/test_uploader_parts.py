@@ -12,18 +12,20 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from engine.config import UploaderConfig
-from engine.errors import ConfigError, TransportError
+from engine.errors import ConfigError
 from engine.platform.certificates import make_files
-from engine.uploader import trouble
+from engine.uploader.answers import NotAResponse
 from engine.uploader.backlog import Backlog, parse_hint
-from engine.uploader.client import _retry_after
 from engine.uploader.gate import Gate
 from engine.uploader.outgoing import Key
-from engine.uploader.tls import client_context
+from engine.uploader.stow import _retry_after
+from engine.uploader.tls import ClientContext, client_context
+from engine.uploader.trouble import OTHERS, PEERS, Troubles
 from engine.uploader.verdicts import Outcome, Sent, Verdict, judge
 
 DIGEST = "ab" * 32
+PLATFORM = Troubles("platform", "the platform", "uploader")
+OTHER = Troubles("destination", "the destination ws", "destination[ws]", "host")
 SENT = Sent("2.25.1", DIGEST, 1000)
 
 
@@ -108,16 +110,18 @@ def test_a_failure_is_for_good_or_not(reason: object, code: str | None, verdict:
     [b"", b"<html>", b"3", b"[]", b"[{}, {}]", b'{"00081199": 3}', b'{"00081199": {"Value": [3]}}', b"\xff"],
 )
 def test_what_is_no_store_response_is_named(content: bytes) -> None:
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(NotAResponse):
         judge(200, content, [SENT])
-    assert caught.value.code == "platform-answer"
 
 
-def test_every_trouble_says_what_to_do() -> None:
-    for code, (message, hint) in trouble.TROUBLES.items():
-        told = trouble.trouble(code)
-        assert (told.code, told.message, told.hint, told.retryable) == (code, message, hint, True)
-        assert hint
+@pytest.mark.parametrize("kind", [*PEERS, *OTHERS])
+def test_every_trouble_says_what_to_do(kind: str) -> None:
+    for troubles, prefix in ((PLATFORM, "platform-"), (OTHER, "destination-")):
+        told = troubles.of(kind)
+        assert told.code == (kind if kind in OTHERS else prefix + kind)
+        assert told.retryable and told.hint
+        assert "{" not in told.message + told.hint
+        assert troubles.who in told.message or troubles.section in told.message
 
 
 @pytest.mark.parametrize(
@@ -134,7 +138,7 @@ def test_every_trouble_says_what_to_do() -> None:
     ],
 )
 def test_a_status_that_is_no_answer_has_a_trouble(status: int, code: str) -> None:
-    assert trouble.of_status(status).code == code
+    assert PLATFORM.of_status(status).code == code
 
 
 def test_the_cause_is_found_behind_the_clients_exceptions() -> None:
@@ -142,11 +146,11 @@ def test_the_cause_is_found_behind_the_clients_exceptions() -> None:
     alert.reason = "SSLV3_ALERT_CERTIFICATE_EXPIRED"
     wrapped = aiohttp.ClientOSError(None, "Can not write request body")
     wrapped.__cause__ = alert
-    assert trouble.explain(wrapped).code == "gateway-certificate-expired"
-    assert trouble.explain(aiohttp.ServerDisconnectedError()).code == "platform-broke-off"
-    assert trouble.explain(TimeoutError()).code == "platform-silent"
+    assert PLATFORM.explain(wrapped).code == "gateway-certificate-expired"
+    assert PLATFORM.explain(aiohttp.ServerDisconnectedError()).code == "platform-broke-off"
+    assert PLATFORM.explain(TimeoutError()).code == "platform-silent"
     alert.reason = "WRONG_VERSION_NUMBER"
-    assert trouble.explain(alert).code == "tls-failed"
+    assert PLATFORM.explain(alert).code == "tls-failed"
 
 
 @pytest.mark.parametrize(
@@ -317,16 +321,14 @@ def test_a_hint_names_an_object() -> None:
     assert parse_hint(f"{'0' * 32}/{1:016x}-{0:08x}") == key(1)
 
 
-def settings(folder: Path, **changes: Path) -> UploaderConfig:
+def context_of(folder: Path, **changes: Path) -> ClientContext:
     files = make_files(folder, ["localhost"])
-    paths = {"certificate": files.client_certificate, "key": files.client_key, "ca": files.ca, **changes}
-    return UploaderConfig(
-        url="https://localhost", certificate=paths["certificate"], key=paths["key"], ca=paths["ca"]
-    )
+    paths = {"ca": files.ca, "certificate": files.client_certificate, "key": files.client_key, **changes}
+    return client_context("uploader", **paths)
 
 
 def test_the_client_verifies_and_speaks_modern_tls_only(tmp_path: Path) -> None:
-    context = client_context(settings(tmp_path))
+    context = context_of(tmp_path)
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -343,7 +345,7 @@ def test_a_tls_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, cont
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        client_context(settings(tmp_path / "tls", **{name: path}))
+        context_of(tmp_path / "tls", **{name: path})
     assert str(path) in caught.value.message
     assert "uploader." in caught.value.message
 
@@ -351,4 +353,4 @@ def test_a_tls_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, cont
 def test_a_key_of_another_certificate_is_named(tmp_path: Path) -> None:
     other = make_files(tmp_path / "other", ["localhost"]).client_key
     with pytest.raises(ConfigError, match=r"uploader\.certificate"):
-        client_context(settings(tmp_path / "tls", key=other))
+        context_of(tmp_path / "tls", key=other)

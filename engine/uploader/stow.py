@@ -1,4 +1,4 @@
-"""One STOW-RS request over mutual TLS, from a request body to a verdict on each of its objects."""
+"""STOW-RS (PS3.18 10.5) to any server: one request, from a request body to a verdict on each of its objects."""
 
 from __future__ import annotations
 
@@ -7,68 +7,54 @@ import contextlib
 import email.utils
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import aiohttp
 
-from engine.config import UploaderConfig
+from engine.config import StowDestination, UploaderConfig
 from engine.errors import PenstockError, TransportError
 from engine.spool.killpoint import reached
-from engine.uploader import trouble
+from engine.spool.release import ReceiptKind
+from engine.uploader import secret_files
+from engine.uploader.answers import NotAResponse
 from engine.uploader.body import RequestBody
+from engine.uploader.carrier import Load, LocalFault, Reply
 from engine.uploader.outgoing import OutgoingObject
-from engine.uploader.tls import client_context
-from engine.uploader.verdicts import Sent, Verdict, judge
+from engine.uploader.tls import ClientContext, client_context
+from engine.uploader.trouble import Troubles
+from engine.uploader.verdicts import Receipted, Sent, judge, referenced
 from engine.version import VERSION
 
 CONNECT_SECONDS = 15.0
 STALL_SECONDS = 60.0
 ANSWER_SECONDS = 300.0
+MOST_ANSWER_BYTES = 8 << 20
 _KEEP_ALIVE_SECONDS = 15.0
-_MOST_ANSWER_BYTES = 8 << 20
 _ACCEPTED = 202
 _TOLD_OF_OBJECTS = (200, _ACCEPTED, 409)
 _PERHAPS_AN_OBJECT = (400, 413, 415, 422)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of a request: a verdict on each object, in the order sent, or the trouble that it met.
+class StowCarrier:
+    """Holds the connections to one server. A bare reference is its receipt."""
 
-    `retry_after`: seconds, if the platform said so. `refused`: the status with which the request as a whole
-    was refused, if that may be an object's fault, else 0. `begun`: a connection was there and the body was
-    asked for. `sent_at`: when all of the body was given to the connection, seconds since 1970.
-    """
+    receipt = ReceiptKind.ACCEPTED
+    receipted: Receipted = staticmethod(referenced)
+    asks_first = False  # Expect: 100-continue (RFC 9110 10.1.1), which not every server knows
 
-    verdicts: list[Verdict]
-    trouble: TransportError | None = None
-    retry_after: float | None = None
-    refused: int = 0
-    begun: bool = True
-    sent_at: float = 0.0
-
-
-class LocalFault(Exception):
-    """Reading an object failed while it was sent: the platform has nothing to do with it."""
-
-    def __init__(self, item: OutgoingObject, problem: OSError | PenstockError) -> None:
-        super().__init__(type(problem).__name__)
-        self.item = item
-        self.problem = problem
-
-
-class Client:
-    """Holds the connections to one platform. Make it inside a running event loop; `close` it."""
-
-    def __init__(self, settings: UploaderConfig) -> None:
+    def __init__(self, settings: StowDestination | UploaderConfig, troubles: Troubles) -> None:
         self._settings = settings
-        self._url = settings.url.rstrip("/") + "/studies"
-        self._context = client_context(settings)
-        connector = aiohttp.TCPConnector(
-            limit=settings.requests_in_flight,
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+        self.troubles = troubles
+        self.load = Load(
+            settings.requests_in_flight, settings.objects_per_request, settings.bytes_per_request
         )
-        self._session = aiohttp.ClientSession(
+        self.url = settings.url.rstrip("/")
+        self._context: ClientContext | None = None
+        self._headers: dict[str, str] = {}
+        self.renew()
+        connector = aiohttp.TCPConnector(
+            limit=settings.requests_in_flight, keepalive_timeout=_KEEP_ALIVE_SECONDS
+        )
+        self.session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -77,63 +63,80 @@ class Client:
         )
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._session.close()
+        """See Carrier."""
+        await self.session.close()
 
     def renew(self) -> None:
-        """Read certificate, key and CA again, for connections made from now on.
+        """See Carrier."""
+        settings, section = self._settings, self.troubles.section
+        if settings.url.startswith("https:"):
+            self._context = client_context(section, settings.ca, settings.certificate, settings.key)
+        if isinstance(settings, StowDestination) and settings.token_file is not None:
+            self._headers = secret_files.bearer(f"{section}.token_file", settings.token_file)
+        elif isinstance(settings, StowDestination) and settings.username and settings.password_file:
+            key = f"{section}.password_file"
+            self._headers = secret_files.basic(settings.username, key, settings.password_file)
 
-        Raises ConfigError, and goes on with what it has, when a file cannot be used.
-        """
-        self._context = client_context(self._settings)
+    @property
+    def tls(self) -> ClientContext | bool:
+        """What aiohttp wants to know about TLS."""
+        return self._context if self._context is not None else True
 
     async def send(self, objects: Sequence[OutgoingObject]) -> Reply:
-        """Send objects in one request and wait for the answer.
-
-        Raises LocalFault when an object cannot be read; whatever the platform or the network does is in the
-        Reply.
-        """
+        """See Carrier."""
         sending = _Sending(RequestBody(objects))
         try:
             status, headers, content = await self._post(sending)
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             if sending.fault is not None:
                 raise sending.fault from problem
-            alert = self._context.take_alert()
-            return Reply([], trouble.explain(alert or problem), begun=sending.begun)
+            return Reply(trouble=self.explain(problem), begun=sending.begun)
         if sending.fault is not None:
             raise sending.fault
         retry_after = _retry_after(headers.get("retry-after", ""))
         if status not in _TOLD_OF_OBJECTS:
-            refused = status if status in _PERHAPS_AN_OBJECT else 0
-            return Reply([], trouble.of_status(status), retry_after, refused)
+            refused = f"http-{status}" if status in _PERHAPS_AN_OBJECT else ""
+            told = self.refusal(status, content)
+            return Reply(trouble=told, retry_after=retry_after, refused=refused, begun=sending.begun)
+        sent = [Sent(one.sop_instance_uid, one.digest, one.size) for one in objects]
         try:
-            verdicts = judge(status, content, [Sent(o.sop_instance_uid, o.digest, o.size) for o in objects])
-        except TransportError as problem:
-            told = trouble.trouble("platform-accepts-only") if status == _ACCEPTED else problem
-            return Reply([], told, retry_after)
+            verdicts = judge(status, content, sent, self.receipted)
+        except NotAResponse:
+            told = self.troubles.of("accepts-only" if status == _ACCEPTED else "answer")
+            return Reply(trouble=told, retry_after=retry_after)
         return Reply(verdicts, retry_after=retry_after, sent_at=sending.sent_at)
+
+    def refusal(self, status: int, content: bytes) -> TransportError:  # noqa: ARG002 - a platform's says more
+        """What an answer means that says nothing about single objects."""
+        return self.troubles.of_status(status)
+
+    def explain(self, problem: BaseException) -> TransportError:
+        """What an exception of the HTTP client means; an alert of the peer that came before says more."""
+        alert = self._context.take_alert() if self._context is not None else None
+        return self.troubles.explain(alert or problem)
 
     async def _post(self, sending: _Sending) -> tuple[int, Mapping[str, str], bytes]:
         headers = {
             "content-type": sending.body.content_type,
             "content-length": str(sending.body.length),
+            **self._headers,
         }
         async with (
             sending.watch() as watch,
-            self._session.post(
-                self._url,
+            self.session.post(
+                self.url + "/studies",
                 data=sending.stream(watch),
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._context,
+                ssl=self.tls,
+                expect100=self.asks_first,
             ) as answer,
         ):
             watch.allow(ANSWER_SECONDS)
             content = bytearray()
             async for piece in answer.content.iter_any():
                 content += piece
-                if len(content) > _MOST_ANSWER_BYTES:
+                if len(content) > MOST_ANSWER_BYTES:
                     raise aiohttp.ClientPayloadError("the answer is too long")
             return answer.status, answer.headers, bytes(content)
 
