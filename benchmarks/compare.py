@@ -91,17 +91,18 @@ def _ratios(old: Rounds, new: Rounds) -> dict[str, list[float]]:
 def main(old: str, new: str, rounds: int, objects: int, subjects: tuple[str, ...]) -> None:
     """Says what is slower and what is faster in NEW than in OLD. Exit code 1: something is slower."""
     with tempfile.TemporaryDirectory(prefix="penstock-compare-") as folder:
-        places = [
-            _check_out(revision, Path(folder) / name) for name, revision in (("old", old), ("new", new))
-        ]
+        places: list[Path] = []
         try:
+            for name, revision in (("old", old), ("new", new)):
+                places.append(Path(folder) / name)
+                _check_out(revision, places[-1])
             found = [
                 change
                 for subject in subjects or SUBJECTS
                 for change in _measured(subject, places, rounds, objects, Path(folder))
             ]
         finally:
-            for place in places:
+            for place in filter(Path.exists, places):
                 subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", place], check=True)
     click.echo(f"| | {new} to {old} | noise | |\n| --- | --- | --- | --- |")
     for change in found:
@@ -109,7 +110,7 @@ def main(old: str, new: str, rounds: int, objects: int, subjects: tuple[str, ...
     sys.exit(any(change.verdict == "slower" for change in found))
 
 
-def _check_out(revision: str, place: Path) -> Path:
+def _check_out(revision: str, place: Path) -> None:
     click.echo(f"building {revision} …", err=True)
     told = subprocess.run(
         ["git", "-C", ROOT, "worktree", "add", "--detach", place, revision],
@@ -121,7 +122,6 @@ def _check_out(revision: str, place: Path) -> Path:
         raise click.UsageError(f"git knows no revision {revision!r}: {told.stderr.strip()}")
     build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j2"]
     subprocess.run(build, cwd=place, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return place
 
 
 def _measured(subject: str, places: list[Path], rounds: int, objects: int, work: Path) -> list[Change]:

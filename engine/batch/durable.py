@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import threading
 import time
 from multiprocessing.context import ForkProcess
 
@@ -26,17 +27,46 @@ def sync_filesystem(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+class SyncingThread:
+    """The waiting in a thread, with the members of a process that are used here."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.exitcode: int | None = None
+        self._descriptor = descriptor
+        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+        self.start, self.join = self._thread.start, self._thread.join
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _run(self) -> None:
+        try:
+            sync_filesystem(self._descriptor)
+        except OSError:
+            self.exitcode = 1
+        else:
+            self.exitcode = 0
+
+
+def _process(descriptor: int) -> ForkProcess:
+    return multiprocessing.get_context("fork").Process(
+        target=sync_filesystem, args=(descriptor,), daemon=True
+    )
+
+
 class Checkpoints:
     """Sets a checkpoint into the journal every `every` seconds. The waiting for the disk is done by a process
-    of its own, so that the workers are fed meanwhile. `out` is a descriptor of the output folder."""
+    of its own, so that the workers are fed meanwhile; by a thread if `forks` is False. `out` is a descriptor of the
+    output folder."""
 
-    def __init__(self, out: int, journal: Journal, every: float = EVERY) -> None:
+    def __init__(self, out: int, journal: Journal, every: float = EVERY, *, forks: bool = True) -> None:
+        self._make = _process if forks else SyncingThread
         self._out = out
         self._journal = journal
         self._every = every
         self._due = time.monotonic() + every
         self._position = 0
-        self._syncing: ForkProcess | None = None
+        self._syncing: ForkProcess | SyncingThread | None = None
 
     def poll(self) -> None:
         """Call it often. OSError if the journal cannot be written; a sync that fails sets no checkpoint, and
@@ -51,9 +81,7 @@ class Checkpoints:
             self._due = time.monotonic() + self._every
         elif time.monotonic() >= self._due:
             self._position = self._journal.size
-            self._syncing = multiprocessing.get_context("fork").Process(
-                target=sync_filesystem, args=(self._out,), daemon=True
-            )
+            self._syncing = self._make(self._out)
             self._syncing.start()
 
     def last(self) -> None:

@@ -37,6 +37,11 @@ class Done:
             raise ValueError("tags have 16 bytes each")
         self._tags = b"".join(sorted(set(_cut(tags))))
 
+    @classmethod
+    def read(cls, path: Path) -> Done:
+        """What the journal at `path` holds, written to by another process or not. OSError as the file system gives it."""
+        return cls(b"".join(tag for tag in _cut(path.read_bytes()) if not tag.startswith(CHECKPOINT)))
+
     def __len__(self) -> int:
         return len(self._tags) // TAG_BYTES
 

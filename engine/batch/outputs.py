@@ -14,6 +14,7 @@ import fcntl
 import itertools
 import os
 import re
+import secrets
 import zlib
 from pathlib import Path
 
@@ -36,17 +37,20 @@ class Put(enum.Enum):
 
 
 class Outputs:
-    """One worker's way into the output folder. Not for two threads."""
+    """One worker's way into the output folder. Not for two threads. `durable`: an output is synced before it has its name."""
 
-    def __init__(self, out: Path, run_folder: Path, *, keep_same_uid: bool, rebooted: bool) -> None:
+    def __init__(
+        self, out: Path, run_folder: Path, *, keep_same_uid: bool, rebooted: bool, durable: bool = False
+    ) -> None:
         self._out = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._parts = os.open(run_folder / "parts", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # One descriptor for all claims: closing any other one of this file would drop them (POSIX record
         # locks).
         self._names = os.open(run_folder / "names", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._part = f"{os.getpid()}.part"
+        self._part = f"{secrets.token_hex(8)}.part"  # other machines may have the same process ids
         self._keep_same_uid = keep_same_uid
         self._rebooted = rebooted
+        self._durable = durable
         self._folders: set[str] = set()
 
     def close(self) -> None:
@@ -132,6 +136,8 @@ class Outputs:
         target = os.open(self._part, flags, 0o666, dir_fd=self._parts)
         try:
             write_plan(plan, source, target)
+            if self._durable:
+                os.fdatasync(target)
         finally:
             os.close(target)
 

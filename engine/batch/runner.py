@@ -6,6 +6,7 @@ import contextlib
 import mmap
 import os
 import resource
+import secrets
 import signal
 import threading
 import time
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from engine.batch.cluster import ClusterPool
 from engine.batch.discovery import Found, Unfit, discover
 from engine.batch.durable import Checkpoints
 from engine.batch.folders import check_folders
 from engine.batch.jobs import count_ahead, jobs
+from engine.batch.order import Order
 from engine.batch.outputs import Outputs
 from engine.batch.pool import Pool
 from engine.batch.quarantine import NAME, Quarantine
@@ -41,7 +44,9 @@ Make = Callable[..., Pseudonymizer]
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to do. `keep_same_uid`: objects of one SOP Instance UID and different contents are all kept, the
-    later ones under numbered names, instead of being refused. `page_aligned`: see Pseudonymizer."""
+    later ones under numbered names, instead of being refused. `page_aligned`: see Pseudonymizer. `cluster`:
+    the address of a Dask scheduler whose workers do it, in place of `workers` processes here; they read the secret from
+    `secret_file`."""
 
     source: Path
     out: Path
@@ -50,6 +55,8 @@ class Request:
     workers: int
     keep_same_uid: bool = False
     page_aligned: bool = False
+    cluster: str = ""
+    secret_file: Path = Path()
 
 
 def run(request: Request, watch: Watch | None = None, make: Make = Pseudonymizer) -> Report:
@@ -86,7 +93,7 @@ class _Run:
         self._quarantine = quarantine
         self._out = out
         self._watch = watch
-        self._checkpoints = Checkpoints(out, folder.journal)
+        self._checkpoints = Checkpoints(out, folder.journal, forks=not request.cluster)
         self._start = time.perf_counter()
         self._watched = 0.0
         self._progress = Progress()
@@ -101,11 +108,8 @@ class _Run:
     def go(self, make: Make) -> Report:
         report = self._report
 
-        def worker(stop: mmap.mmap) -> Worker:
-            return self._worker(make, stop)
-
         try:
-            with Pool(self._request.workers, worker) as pool, self._interruptible(pool):
+            with self._pool(make) as pool, self._interruptible(pool):
                 self._feed(pool)
                 report.workers_replaced = pool.deaths
             report.seconds = time.perf_counter() - self._start
@@ -115,6 +119,28 @@ class _Run:
         finally:
             self._checkpoints.close()
         return report
+
+    def _pool(self, make: Make) -> Pool | ClusterPool:
+        request, folder = self._request, self._folder
+        if not request.cluster:
+            return Pool(request.workers, lambda stop: self._worker(make, stop))
+        order = Order(
+            name=f"penstock-{folder.batch}-{secrets.token_hex(4)}",
+            source=request.source.resolve(),
+            out=request.out.resolve(),
+            run_folder=folder.path.resolve(),
+            secret_file=request.secret_file.resolve(),
+            key_id=request.secret.key_id,
+            profile=request.profile.profile,
+            profile_digest=request.profile.digest,
+            keep_same_uid=request.keep_same_uid,
+            page_aligned=request.page_aligned,
+            rebooted=folder.rebooted,
+            count_present=not folder.tallies.exact,
+        )
+        pool = ClusterPool(request.cluster, order)
+        self._report.workers = pool.workers
+        return pool
 
     def _worker(self, make: Make, stop: mmap.mmap) -> Worker:
         request, folder = self._request, self._folder
@@ -133,9 +159,9 @@ class _Run:
             count_present=not folder.tallies.exact,
         )
 
-    def _feed(self, pool: Pool) -> None:
+    def _feed(self, pool: Pool | ClusterPool) -> None:
         """Sends jobs while there are any and nothing stops the run, and takes what comes back."""
-        waiting = jobs(self._discover(), self._request.workers, self._unfit)
+        waiting = jobs(self._discover(), self._report.workers, self._unfit)
         counting = count_ahead(self._discover(), self._progress) if self._watch else None
         more = True
         while True:
@@ -222,7 +248,7 @@ class _Run:
             self._report.stop(output_failure(error))
 
     @contextlib.contextmanager
-    def _interruptible(self, pool: Pool) -> Iterator[None]:
+    def _interruptible(self, pool: Pool | ClusterPool) -> Iterator[None]:
         def interrupt(number: int, frame: FrameType | None) -> None:
             del frame
             self._report.stop(

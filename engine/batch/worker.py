@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import errno
 import hmac
-import mmap
 import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from engine.batch.compare import pieces
 from engine.batch.journal import Done, tag_of
@@ -87,6 +87,12 @@ class Tally:
         return found
 
 
+class Flag(Protocol):
+    """Memory or a file that several processes see: `[0]` is not zero once no new file is to be begun."""
+
+    def __getitem__(self, at: int, /) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What a worker derives from: 32 bytes each (`runfolder`)."""
@@ -96,8 +102,8 @@ class Keys:
 
 
 class Worker:
-    """Rewrites files of one input folder into one output folder. `stop` is shared memory: once its first byte
-    is not zero, no new file is begun. `count_present`: outputs that are there already may be of a run that
+    """Rewrites files of one input folder into one output folder. Once `stop` says so, no new file is begun.
+    `count_present`: outputs that are there already may be of a run that
     died and could not count them."""
 
     def __init__(
@@ -107,7 +113,7 @@ class Worker:
         outputs: Outputs,
         keys: Keys,
         done: Done,
-        stop: mmap.mmap,
+        stop: Flag,
         *,
         count_present: bool = False,
     ) -> None:

@@ -33,6 +33,11 @@ STUDIES_SHOWN = 3
     "--workers", type=click.IntRange(1, 256), metavar="N", help="Processes.  [default: one for each CPU]"
 )
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Let the workers of a Dask cluster do it, such as tcp://host:8786; IN, OUT and the secret's file have to be shared.",
+)
+@click.option(
     "--same-uid",
     type=click.Choice(["refuse", "keep"]),
     default="refuse",
@@ -67,6 +72,7 @@ def command(
     profile: str,
     secret_file: Path | None,
     workers: int | None,
+    cluster: str | None,
     same_uid: str,
     page_align: bool,
     dry_run: bool,
@@ -91,6 +97,8 @@ def command(
         return _rehearse(source, profile, secret_file, limit or STUDIES_SHOWN, html, as_json=as_json)
     if out is None:
         raise click.UsageError("Missing argument 'OUT'.")
+    if cluster is not None and workers is not None:
+        raise click.UsageError("--workers are processes here; a --cluster has as many as it has")
     secret = load_secret(secret_file)
     from engine.batch import Request, run
     from engine.profile import compiled
@@ -103,6 +111,8 @@ def command(
         workers=workers or len(os.sched_getaffinity(0)),
         keep_same_uid=same_uid == "keep",
         page_aligned=page_align,
+        cluster=cluster or "",
+        secret_file=secret_file or Path(),
     )
     with _progress() as watch:
         report = run(request, watch)
