@@ -18,7 +18,7 @@ NATIVE = ROOT / "_native"
 # From the top of the house to its ground. Rooms on one floor never import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("supervisor", "demo"),
+    ("supervisor", "demo", "doctor"),
     ("receiver", "coordinator", "uploader", "platform", "batch", "sender", "tuning", "calculator"),
     ("keeper", "pages"),
     ("enrolment",),
