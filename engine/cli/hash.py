@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from engine.cli.options import load_secret, secret_file_option
+from engine.cli.options import load_secret, secret_file_option, secret_of_gateway
 from engine.cli.output import json_option, print_json
 from engine.errors import ConfigError, Refusal
 
@@ -24,9 +24,21 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 )
 @click.option("--issuer", metavar="TEXT", help="Issuer of Patient ID, where the profile counts it.")
 @secret_file_option
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A gateway's configuration: the secret is the one that it uses. An enrolled gateway must be running.",
+)
 @json_option
 def command(
-    patient_id: str | None, from_stdin: bool, issuer: str | None, secret_file: Path | None, as_json: bool
+    patient_id: str | None,
+    from_stdin: bool,
+    issuer: str | None,
+    secret_file: Path | None,
+    config_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Print the hashed ID of a Patient ID, or of each one that standard input has.
 
@@ -37,7 +49,7 @@ def command(
         raise click.UsageError("give an ID or --stdin, not both")
     if patient_id is None and not from_stdin and not sys.stdin.isatty():
         raise click.UsageError("give an ID, or --stdin to read Patient IDs from standard input")
-    secret = load_secret(secret_file)
+    secret = load_secret(secret_file) if config_file is None else secret_of_gateway(config_file)
     if from_stdin:
         lines: Iterable[tuple[str, str]] = _lines(sys.stdin.buffer)
     elif patient_id is not None:

@@ -49,3 +49,16 @@ def load_secret(path: Path | None) -> HashSecret:
         hint = f"make one with: penstock secret new FILE; name it by --secret-file or {SECRET_FILE_VARIABLE}"
         raise ConfigError("secret-missing", "there is no hash secret", hint=hint)
     return HashSecret.load(path)
+
+
+def secret_of_gateway(config_file: Path) -> HashSecret:
+    """The hash secret that this gateway uses: from its file, or from its keeper. Raises ConfigError."""
+    from engine.config import load_gateway
+    from engine.keeper.client import fetch_secret
+    from engine.pseudonymize.identity import HashSecret
+    from engine.spool.layout import Spool
+
+    config = load_gateway(config_file)
+    if config.identity.secret_file is not None:
+        return HashSecret.load(config.identity.secret_file)
+    return fetch_secret(Spool.open(config.spool.path, create=False).run)

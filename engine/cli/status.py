@@ -36,7 +36,10 @@ def command(config_file: Path, as_json: bool) -> int:
     With --json everything is told: under `now` what `penstock top` shows (rates over half a second), under `metrics` every
     number of the metrics page.
     """
+    import msgspec
+
     from engine.config import load_gateway
+    from engine.keeper import notice
     from engine.metrics.reading import Snapshot
     from engine.spool import inventory
     from engine.spool.layout import Spool
@@ -71,12 +74,21 @@ def command(config_file: Path, as_json: bool) -> int:
         "ever": totals,
         "metrics": dict(after.values),
     }
+    kept = notice.read(spool.run) if running and config.enrolment is not None else None
+    if kept is not None:
+        told["enrolment"] = {**msgspec.to_builtins(kept), "sentence": kept.sentence}
     if as_json:
         print_json(told)
         return 0
     click.echo(f"the gateway is {'running: ' + visible(seen.limit.words) if running else 'not running'}")
     if running and seen.limit.advice:
         click.echo(f"  {visible(seen.limit.advice)}")
+    if kept is not None:
+        click.echo(
+            f"enrolled as {kept.gateway} of {kept.institution}, epoch {kept.epoch}: it {visible(kept.sentence)}"
+        )
+        if kept.trouble is not None and kept.trouble.hint:
+            click.echo(f"  {visible(kept.trouble.hint)}")
     share = found.total_bytes / config.spool.max_bytes
     click.echo(f"spool {spool.root}: {found.total_bytes:,} of {config.spool.max_bytes:,} bytes ({share:.0%})")
     click.echo(f"passes: {found.passes_open:,} open, {found.passes_sealed:,} waiting for receipts")

@@ -63,8 +63,11 @@ def complete(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(identity, dict):
         given["identity"] = {"secret_file": None, **identity}
     if isinstance(uploader, dict):
+        known = _told(there.platform)
+        receipts = {"receipt_key": known["receipt_key"]} if known.get("receipt_key") else {}
         given["uploader"] = {
-            "url": _url(there.platform),
+            "url": known.get("url", NOT_ENROLLED),
+            **receipts,
             "certificate": str(there.credential),
             "key": str(there.credential),
             "ca": str(there.ca),
@@ -73,12 +76,16 @@ def complete(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     return given
 
 
-def _url(path: Path) -> str:
-    """The platform's address as it was at the enrolment. One that cannot be read counts as none: the gateway
-    does not start then, and says what to do.
+def _told(path: Path) -> dict[str, str]:
+    """What the platform said at the enrolment. What cannot be read counts as nothing: the gateway does not start then, and
+    says what to do.
     """
     try:
-        told = json.loads(path.read_bytes())["url"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return NOT_ENROLLED
-    return told if isinstance(told, str) else NOT_ENROLLED
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return (
+        {name: value for name, value in told.items() if isinstance(value, str)}
+        if isinstance(told, dict)
+        else {}
+    )

@@ -80,8 +80,8 @@ class NewNames(Protocol):
 
 @dataclass(slots=True)
 class Shell:
-    """The hands of the coordinator. `keys` are the keys of the open passes; `sealed` the passes that wait
-    for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint; `early` the refusals of passes
+    """The hands of the coordinator. `keys` are the keys of the open passes, `key_ids` name their hash
+    secrets; `sealed` the passes that wait for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint; `early` the refusals of passes
     that are being founded."""
 
     spool: Spool
@@ -94,6 +94,7 @@ class Shell:
     treatments: Treatments
     receipts: Receipts
     keys: dict[str, bytes] = field(default_factory=dict)
+    key_ids: dict[str, str] = field(default_factory=dict)
     sealed: set[str] = field(default_factory=set)
     ready: list[str] = field(default_factory=list)
     early: dict[str, list[tuple[str, Refusal]]] = field(default_factory=dict)
@@ -207,10 +208,13 @@ class Shell:
 
     def _queue_plan(self, identifier: str, pass_id: str, size: int) -> None:
         profile, _, _ = split(self.custody.passes[pass_id].study)
-        self.queues.put(PlanJob(identifier, pass_id, self.keys[pass_id], profile), size)
+        self.queues.put(
+            PlanJob(identifier, pass_id, self.keys[pass_id], profile, self.key_ids.get(pass_id, "")), size
+        )
 
     def _found(self, decision: Found) -> None:
         about = self.treatments.about(decision.study, time.time())
+        self.key_ids[decision.pass_id] = about.key_id
         self.queues.put(FoundJob(decision.pass_id, about))
         self.counters.passes(decision.origin).add()
         if decision.origin != "new":
@@ -239,6 +243,7 @@ class Shell:
         counted = self.write_receipt(pass_id)
         passfile.destroy_key(self.spool, pass_id)
         self.keys.pop(pass_id, None)
+        self.key_ids.pop(pass_id, None)
         self.sealed.add(pass_id)
         self.counters.passes("sealed").add()
         told = {"objects": counted.objects, "quarantined": counted.quarantined.total()} if counted else {}

@@ -50,6 +50,7 @@ class _Answer(msgspec.Struct, frozen=True):
     ca: str
     url: str
     port: int
+    receipt_key: str
 
 
 def enrol(url: str, token: str, folder: Path, *, gateway: str = "", replace: bool = False) -> Outcome:
@@ -84,6 +85,7 @@ def enrol(url: str, token: str, folder: Path, *, gateway: str = "", replace: boo
         gateway_id=answer.gateway_id,
         epoch=answer.epoch,
         enrolled=time.time(),
+        receipt_key=answer.receipt_key,
     )
     identity.write(enrolled, request.key, answer.certificate.encode("ascii"), answer.ca.encode("ascii"))
     return Outcome(enrolled, identity.validity().ends, answer.replaced, _prove(identity))

@@ -23,7 +23,9 @@ from engine.errors import ConfigError
 
 
 class Enrolled(msgspec.Struct, frozen=True):
-    """What the platform said. `url` is where objects go; `enrolled` in seconds since 1970."""
+    """What the platform said. `url` is where objects go; `enrolled` in seconds since 1970; `receipt_key` is the public
+    key that the platform signs receipts with, 64 hexadecimal digits.
+    """
 
     url: str
     institution: str
@@ -31,6 +33,7 @@ class Enrolled(msgspec.Struct, frozen=True):
     gateway_id: str
     epoch: int
     enrolled: float
+    receipt_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 
@@ -15,6 +16,10 @@ from engine.uploader.tempo import MOST_NUMBERS, Tempo
 
 SAID_AGAIN_SECONDS = 60.0
 FILE = "uploader.json"
+OUT: Mapping[str, str] = MappingProxyType(
+    {"gateway-fenced": "fenced", "gateway-revoked": "revoked", "gateway-unknown": "revoked"}
+)
+"""By which code a destination says that this gateway is out until it is enrolled anew, and the state's name."""
 _LOG = log.get("uploader")
 
 
@@ -107,7 +112,8 @@ class Notice:
         if problem.code == self._code and now - self._said < SAID_AGAIN_SECONDS:
             return
         if problem.code != self._code:
-            self._say({"state": "waiting", "since": time.time(), "error": problem.describe()})
+            state = OUT.get(problem.code, "waiting")
+            self._say({"state": state, "since": time.time(), "error": problem.describe()})
         self._code, self._said = problem.code, now
         _LOG.warning("upload-waits", destination=self._name, code=problem.code, seconds=round(wait, 1))
 

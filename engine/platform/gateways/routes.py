@@ -140,6 +140,7 @@ def _enrol(platform: Platform, asked: _Enrol, address: str) -> dict[str, object]
         "ca": _server_ca(platform),
         "url": platform.gateways.terms.url,
         "port": platform.gateways.terms.port,
+        "receipt_key": platform.signing.public.hex(),
     }
 
 
