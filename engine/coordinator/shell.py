@@ -80,8 +80,8 @@ class NewNames(Protocol):
 
 @dataclass(slots=True)
 class Shell:
-    """The hands of the coordinator. `keys` are the keys of the open passes, `key_ids` name their hash
-    secrets; `sealed` the passes that wait for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint; `early` the refusals of passes
+    """The hands of the coordinator. `keys` are the keys of the open passes, `key_ids` name their hash secrets; `sealed` the
+    passes that wait for receipts; `ready` collects "<pass>/<id>" for the uploader's next hint; `early` the refusals of passes
     that are being founded."""
 
     spool: Spool

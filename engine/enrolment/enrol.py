@@ -50,7 +50,7 @@ class _Answer(msgspec.Struct, frozen=True):
     ca: str
     url: str
     port: int
-    receipt_key: str
+    receipt_key: str = ""
 
 
 def enrol(url: str, token: str, folder: Path, *, gateway: str = "", replace: bool = False) -> Outcome:
