@@ -99,7 +99,8 @@ def test_dcmtk_stores_compressed_objects_as_they_are(
         profile = ["-xf", str(proposals(tmp_path / "storescu.cfg")), "Every"]
     else:
         paths, profile = compressed(study, tmp_path / "made", tool, *options), proposal
-    command = [DCMTK / "storescu", *profile, "-aec", "PENSTOCK", HOST, str(receiver.port), *paths]
+    peer = ["-aec", "PENSTOCK", HOST, str(receiver.port)]
+    command = [str(DCMTK / "storescu"), *profile, *peer, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert by_instance(receiver.received()) == by_instance(paths)
