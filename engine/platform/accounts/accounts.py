@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.platform.accounts import passwords
 from engine.platform.accounts.attempts import ACCOUNT, Attempts
-from engine.platform.accounts.names import new_name
+from engine.platform.accounts.names import is_account_id, is_tenant, new_name
 from engine.platform.accounts.person import Account
 from engine.platform.accounts.roles import decoded, encoded, parsed
 from engine.platform.accounts.sessions import Lifetimes, Sessions
@@ -54,6 +54,8 @@ class Accounts:
         password's (see `passwords.check_new`).
         """
         kept_name, given = new_name(name), parsed(roles)
+        if not is_tenant(tenant):
+            raise no_institution()
         if password is not None:
             passwords.check_new(password, kept_name, tenant)
         hashed = None if password is None else self.passwords.hashed(password)
@@ -92,7 +94,7 @@ class Accounts:
             with self._database.begin() as connection:
                 known = select(INSTITUTIONS.c.name).where(INSTITUTIONS.c.name == tenant)
                 if connection.execute(known).one_or_none() is None:
-                    raise AccountError("no-institution", "there is no such institution")
+                    raise no_institution()
                 connection.execute(insert(ACCOUNTS).values(values))
                 self._note(connection, "account-created", tenant, name, by, roles=encoded(roles))
         except IntegrityError:
@@ -101,6 +103,8 @@ class Accounts:
 
     def all(self, tenant: str) -> list[Account]:
         """The institution's accounts by name."""
+        if not is_tenant(tenant):
+            return []
         query = select(ACCOUNTS).where(ACCOUNTS.c.tenant == tenant).order_by(ACCOUNTS.c.name)
         with self._database.read() as connection:
             return [_account(row) for row in connection.execute(query)]
@@ -179,15 +183,18 @@ class Accounts:
     @contextmanager
     def _changing(self, tenant: str) -> Iterator[Connection]:
         """A transaction that no other change to the same institution's accounts runs beside."""
+        if not is_tenant(tenant):
+            raise no_account()
         with self._database.begin() as connection:
             take_turns(connection, f"accounts {tenant}")
             yield connection
 
     def _row(self, connection: Connection, tenant: str, account_id: str) -> Row[Any]:
         query = select(ACCOUNTS).where(ACCOUNTS.c.tenant == tenant, ACCOUNTS.c.account_id == account_id)
-        row = connection.execute(query).one_or_none()
+        known = is_tenant(tenant) and is_account_id(account_id)
+        row = connection.execute(query).one_or_none() if known else None
         if row is None:
-            raise AccountError("no-account", "there is no such account")
+            raise no_account()
         return row
 
     def _change(self, connection: Connection, account_id: str, **values: object) -> None:
@@ -213,6 +220,18 @@ class Accounts:
         self._audit.record_in(
             connection, event, actor=by, tenant=tenant, outcome="success", subject=name, detail=detail
         )
+
+
+def no_account() -> AccountError:
+    """The refusal of an account that is not there, or not in this institution."""
+    return AccountError("no-account", "there is no such account")
+
+
+def no_institution() -> AccountError:
+    """The refusal of an institution that is not there."""
+    return AccountError(
+        "no-institution", "there is no such institution", hint="penstock platform institution list"
+    )
 
 
 def attempts_key(tenant: str, name: str) -> str:

@@ -7,6 +7,8 @@ import re
 from engine.platform.errors import AccountError
 
 LONGEST_NAME = 64
+_TENANT = re.compile(r"[a-z0-9-]{1,63}")
+_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
@@ -29,3 +31,13 @@ def new_name(typed: str) -> str:
             hint="letters with accents and of other alphabets are not taken: two names could look the same",
         )
     return name
+
+
+def is_tenant(typed: str) -> bool:
+    """Whether an institution can have this name; what cannot is never asked of the database."""
+    return _TENANT.fullmatch(typed) is not None
+
+
+def is_account_id(typed: str) -> bool:
+    """Whether an account can have this id."""
+    return _ACCOUNT_ID.fullmatch(typed) is not None

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 
 from engine.platform.accounts.accounts import Accounts, attempts_key
 from engine.platform.accounts.attempts import ACCOUNT, ADDRESS, network
-from engine.platform.accounts.names import canonical_name
+from engine.platform.accounts.names import canonical_name, is_tenant
 from engine.platform.accounts.person import Account, Person
 from engine.platform.accounts.roles import decoded
 from engine.platform.accounts.sessions import session_id
@@ -161,7 +161,7 @@ class SigningIn:
     def _institution(self, typed: str) -> str | None:
         query = select(INSTITUTIONS.c.name).limit(2)
         if typed:
-            if len(typed) > _LONGEST_TENANT or "\0" in typed:
+            if not is_tenant(typed):
                 return None
             query = query.where(INSTITUTIONS.c.name == typed)
         with self._database.read() as connection:
