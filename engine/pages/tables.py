@@ -26,6 +26,11 @@ def csv_bytes(headings: Sequence[str], rows: Iterable[Sequence[str | int]]) -> b
     return out.getvalue().encode("utf-8-sig")
 
 
+def csv_row(cells: Sequence[str | int]) -> bytes:
+    """One more line for such a table."""
+    return csv_bytes([], [cells]).removeprefix(b"\xef\xbb\xbf\r\n")
+
+
 def lookup_csv(rows: Iterable[Row], *, with_patient_ids: bool) -> bytes:
     """One line for each hashed ID. With the Patient IDs in it the file links patients to their hashed IDs."""
     headings = ["Line", "Hashed ID", "Secret version", "Key ID", "Current", "Studies", "Objects", "Remark"]

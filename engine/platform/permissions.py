@@ -13,6 +13,8 @@ from types import MappingProxyType
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
+from engine.pages.forms import MOST_BYTES
+
 
 class Role(StrEnum):
     """What somebody may be. The first four are given to accounts, inside one institution."""
@@ -45,6 +47,18 @@ _MACHINES = {
     "machine-studies": _GATEWAY,
     "machine-instances": _GATEWAY,
     "machine-object": _GATEWAY,
+    "qido-studies": _OBJECTS,
+    "qido-series": _OBJECTS,
+    "qido-instances": _OBJECTS,
+    "qido-study-series": _OBJECTS,
+    "qido-study-instances": _OBJECTS,
+    "qido-series-instances": _OBJECTS,
+    "wado-study": _OBJECTS,
+    "wado-series": _OBJECTS,
+    "wado-instance": _OBJECTS,
+    "wado-study-metadata": _OBJECTS,
+    "wado-series-metadata": _OBJECTS,
+    "wado-instance-metadata": _OBJECTS,
 }
 
 # Enrolment and the life of gateways.
@@ -74,7 +88,24 @@ _ACCOUNTS = {
 }
 
 # Pages for people.
-_PAGES: dict[str, frozenset[Role]] = {}
+_PAGES: dict[str, frozenset[Role]] = {
+    "static": _ANYONE,
+    "sign-in-page": _ANYONE,
+    "home": _SIGNED_IN,
+    "account-page": _SIGNED_IN,
+    "calculator-page": _CALCULATOR,
+    "calculator-ask": _CALCULATOR,
+    "studies-page": _STUDIES,
+    "study-page": _STUDIES,
+    "gateways-page": _ADMINISTRATOR,
+    "token-create": _ADMINISTRATOR,
+    "token-withdraw": _ADMINISTRATOR,
+    "gateway-revoke": _ADMINISTRATOR,
+    "accounts-page": _ADMINISTRATOR,
+    "audit-page": _AUDIT,
+    "audit-verify": _AUDIT,
+    "audit-table": _AUDIT,
+}
 
 
 def _merged(*blocks: Mapping[str, frozenset[Role]]) -> Mapping[str, frozenset[Role]]:
@@ -99,6 +130,7 @@ BODIES: Mapping[str, int | None] = MappingProxyType(
     {
         "stow": None,
         "stow-study": None,
+        "calculator-ask": MOST_BYTES,
     }
 )
 

@@ -1,0 +1,1 @@
+"""The pages for people: made on the server, with a little script on top that no page needs."""
