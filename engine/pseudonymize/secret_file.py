@@ -45,7 +45,9 @@ def read(path: Path) -> bytes:
 def _check_private(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise ConfigError("secret-unreadable", f"{path}: is not a regular file", hint=MAKE_ONE)
-    if mode & 0o077:
+    # systemd lets a service's user read its credentials by an access list, which shows as rights of the group.
+    mask = 0o037 if path.parent == Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) else 0o077
+    if mode & mask:
         message = f"{path}: others may read or change this hash secret (mode {mode & 0o777:04o})"
         hint = f"chmod 600 {path}; and if somebody may have read it, it is no longer a secret"
         raise ConfigError("secret-not-private", message, hint=hint)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError
+from engine.pseudonymize import secret_file
 from engine.pseudonymize.identity import HashSecret
 
 DIGITS = "00112233445566778899aabbccddeeff" * 2
@@ -166,3 +167,19 @@ def test_a_write_that_fails_leaves_no_file(place: Path, monkeypatch: pytest.Monk
     with pytest.raises(ConfigError, match="No space left on device"):
         HashSecret.generate().write(place)
     assert not place.exists()
+
+
+def test_a_credential_of_systemd_may_show_rights_of_the_group_and_no_other_file_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "hash-secret"
+    path.write_text("ab" * 32 + "\n")
+    path.chmod(0o440)
+    with pytest.raises(ConfigError, match="others may read"):
+        secret_file.read(path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert secret_file.read(path) == bytes.fromhex("ab" * 32)
+    for mode in (0o444, 0o460):
+        path.chmod(mode)
+        with pytest.raises(ConfigError, match="others may read"):
+            secret_file.read(path)
