@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from engine.config.ae_title import check_ae_title
 from engine.config.sections import Host, Port, Section
 
 MOST_PEERS = 256
+_UID = re.compile(r"[0-9.]{1,64}")
 DICOM_TLS_PORT = 2762
 
 PeerName = Annotated[
@@ -78,18 +80,26 @@ class ReceiverTlsConfig(Section, frozen=True, kw_only=True):
 
 
 class ReceiverConfig(Section, frozen=True, kw_only=True):
-    """`[receiver]`: the C-STORE SCP. Without a peer it refuses every caller."""
+    """`[receiver]`: the C-STORE SCP. Without a peer it refuses every caller. `transfer_syntaxes` are the UIDs of those that are
+    accepted; none stands for all that can be read.
+    """
 
     host: Host = "0.0.0.0"  # noqa: S104 - a PACS is another machine; the peers decide who may send
     port: Port = 11112
     ae_title: str = "PENSTOCK"
     max_pdu: Annotated[int, Meta(ge=4096, le=16_777_216, description="bytes of the longest PDU")] = 131_072
     processes: Annotated[int, Meta(ge=1, le=64, description="receiver processes")] = 1
+    transfer_syntaxes: tuple[str, ...] = ()
     peers: tuple[PeerConfig, ...] = field(default=(), name="peer")
     tls: ReceiverTlsConfig | None = None
 
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)
+        for uid in self.transfer_syntaxes:
+            if not _UID.fullmatch(uid):
+                raise ValueError(
+                    "transfer_syntaxes must have UIDs of digits and dots, such as 1.2.840.10008.1.2.1"
+                )
         if len(self.peers) > MOST_PEERS:
             raise ValueError(f"peer: there may be at most {MOST_PEERS}; one may be a whole network")
         named: set[str] = set()

@@ -45,7 +45,7 @@ def decide(services: Services, pdu: bytes, address: str, *, secured: bool = Fals
     request = decode_request(pdu)
     if not application_context_is_dicom(request):
         return Rejection.APPLICATION_CONTEXT
-    agreed = negotiate(caller, request, config.max_pdu)
+    agreed = negotiate(caller, request, config.max_pdu, config.transfer_syntaxes)
     identifier = f"{services.process:02x}{secrets.token_hex(7)}"
     try:
         associations.hold(services.spool, identifier)

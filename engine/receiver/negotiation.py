@@ -4,6 +4,7 @@ annex D.3)."""
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +89,11 @@ def application_context_is_dicom(request: A_ASSOCIATE_RQ) -> bool:
     return str(request.application_context_name) == DICOM_APPLICATION
 
 
-def negotiate(caller: Caller, request: A_ASSOCIATE_RQ, max_length: int) -> Negotiated:
-    """Accepts what can be stored. Raises RequestError for contexts that contradict each other.
+def negotiate(
+    caller: Caller, request: A_ASSOCIATE_RQ, max_length: int, syntaxes: Collection[str] = ()
+) -> Negotiated:
+    """Accepts what can be stored, in any transfer syntax that can be read or, where `syntaxes` are given, in these alone. Raises
+    RequestError for contexts that contradict each other.
 
     Role selection gets no answer, so that the default roles hold (PS3.7 section D.3.3.4): we are an SCP and
     nothing else."""
@@ -101,7 +105,7 @@ def negotiate(caller: Caller, request: A_ASSOCIATE_RQ, max_length: int) -> Negot
         if number % 2 == 0 or number in seen:
             raise RequestError("presentation context IDs are not odd and unique")
         seen.add(number)
-        result, context = _decide(item)
+        result, context = _decide(item, syntaxes)
         if result == ACCEPTED:
             contexts[number] = context
         results.append(_context_item(number, result, context.transfer_syntax))
@@ -122,13 +126,15 @@ def negotiate(caller: Caller, request: A_ASSOCIATE_RQ, max_length: int) -> Negot
     return Negotiated(contexts, peer_length if peer_length >= 16 else 0, window or 1, answer.encode())
 
 
-def _decide(item: PresentationContextItemRQ) -> tuple[int, Context]:
+def _decide(item: PresentationContextItemRQ, syntaxes: Collection[str]) -> tuple[int, Context]:
     abstract = str(item.abstract_syntax or "")
     proposed = [str(uid) for uid in item.transfer_syntax]
     usable = [uid for uid in proposed if is_readable(uid)]
     if abstract == VERIFICATION:
         usable = [uid for uid in usable if uid in UNCOMPRESSED]
-    elif not _UID.fullmatch(abstract) or not is_stored(abstract):
+    elif syntaxes:
+        usable = [uid for uid in usable if uid in syntaxes]
+    if abstract != VERIFICATION and (not _UID.fullmatch(abstract) or not is_stored(abstract)):
         return ABSTRACT_NOT_SUPPORTED, Context(abstract, IMPLICIT_LITTLE)
     if not usable:
         return TRANSFER_NOT_SUPPORTED, Context(abstract, IMPLICIT_LITTLE)
