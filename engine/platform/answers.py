@@ -14,6 +14,7 @@ _STATUS = {
     "query": 400,
     "no-tenant": 403,
     "not-found": 404,
+    "not-acceptable": 406,
     "idle": 408,
     "too-large": 413,
     "object-altered": 500,

@@ -12,15 +12,18 @@ from dataclasses import dataclass
 
 from engine._native import reader
 from engine.errors import Refusal
+from engine.platform import attributes
+from engine.platform.rows import Attributes
 
 FIRST_TRY = 1 << 16
+ENOUGH_PREFIX = 256 << 10
 MOST_PREFIX = 4 << 20
 _UNKNOWN_SIZE = 1 << 62
 _PREAMBLE = 132
 _SOP_CLASS, _SOP_INSTANCE, _MODALITY = 0x00080016, 0x00080018, 0x00080060
 _PATIENT_ID, _IDENTITY_REMOVED = 0x00100020, 0x00120062
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
-_WANTED = (_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _PATIENT_ID, _IDENTITY_REMOVED, _STUDY, _SERIES)
+_NEEDED = (_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _PATIENT_ID, _IDENTITY_REMOVED, _STUDY, _SERIES)
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LONGEST_UID = 64
 _EXPLICIT_LITTLE_ENDIAN = 1
@@ -37,6 +40,7 @@ class Description:
     series_instance_uid: str
     modality: str
     hashed_id: str
+    attributes: Attributes
 
 
 class DescriptionReader:
@@ -92,9 +96,11 @@ def describe(prefix: bytes | bytearray, size: int) -> Description:
         meta = reader.read_meta(prefix, size)
         if meta.deflated:
             data, size = _inflate(prefix, meta.start, size)
-            survey = reader.survey(data, size, 0, _EXPLICIT_LITTLE_ENDIAN, _WANTED, _SERIES)
+            syntax = _EXPLICIT_LITTLE_ENDIAN
+            survey = _survey(data, size, 0, syntax)
         else:
-            survey = reader.survey(prefix, size, meta.start, meta.syntax, _WANTED, _SERIES)
+            syntax = meta.syntax
+            survey = _survey(prefix, size, meta.start, syntax)
     except reader.Refused as refused:
         raise Refusal(refused.code, refused.message, offset=refused.offset, tag=refused.tag) from None
     if survey.get(_IDENTITY_REMOVED) != b"YES":
@@ -112,7 +118,22 @@ def describe(prefix: bytes | bytearray, size: int) -> Description:
         series_instance_uid=_uid(survey.get(_SERIES), _SERIES),
         modality=_text(survey.get(_MODALITY) or b"", _MODALITY, 0, 16),
         hashed_id=_text(survey.get(_PATIENT_ID) or b"", _PATIENT_ID, 1, 64),
+        attributes=attributes.attributes_of(survey, syntax),
     )
+
+
+def _survey(head: bytes | bytearray, size: int, start: int, syntax: int) -> reader.Survey:
+    """What is needed, and what searches show, which stands further behind: where that is too far away or does not parse, what
+    is needed alone.
+    """
+    try:
+        return reader.survey(head, size, start, syntax, (*_NEEDED, *attributes.WANTED), attributes.LAST)
+    except reader.NeedMore:
+        if len(head) < ENOUGH_PREFIX:
+            raise
+    except reader.Refused:
+        pass  # the shorter survey says whether it matters
+    return reader.survey(head, size, start, syntax, (*_NEEDED, *attributes.WANTED), _SERIES)
 
 
 def _inflate(prefix: bytes | bytearray, start: int, size: int) -> tuple[bytes, int]:

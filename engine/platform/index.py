@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select, tuple_
 
 from engine.platform.database import Database
 from engine.platform.database.connection import take_turns
@@ -18,7 +19,9 @@ from engine.platform.writing import Writing, object_of
 
 __all__ = ["Attributes", "Index", "IndexRow", "SeriesRow", "StudyRow"]
 
-_AT_ONCE = 500  # values in one IN list
+_AT_ONCE = 500  # rows of one page, values in one IN list
+Place = tuple[str, str]
+"""Series and SOP Instance UID, by which the objects of a study are ordered."""
 
 
 class Index:
@@ -74,6 +77,33 @@ class Index:
         with self._database.read() as connection:
             return [SeriesRow(*row[1:]) for row in connection.execute(wanted)]
 
+    def objects(
+        self,
+        tenant: str,
+        study: str,
+        series: str | None = None,
+        instance: str | None = None,
+        *,
+        after: Place | None = None,
+    ) -> list[IndexRow]:
+        """The next objects of a study, a series of it or one instance of that, behind the place `after`; [] at the end."""
+        place = tuple_(OBJECTS.c.series_instance_uid, OBJECTS.c.sop_instance_uid)
+        wanted = _part(select(OBJECTS), tenant, study, series, instance).order_by(
+            OBJECTS.c.series_instance_uid, OBJECTS.c.sop_instance_uid
+        )
+        if after is not None:
+            wanted = wanted.where(place > tuple_(*after))
+        with self._database.read() as connection:
+            return [object_of(row) for row in connection.execute(wanted.limit(_AT_ONCE))]
+
+    def transfer_syntaxes(
+        self, tenant: str, study: str, series: str | None = None, instance: str | None = None
+    ) -> set[str]:
+        """The transfer syntaxes of the same objects; empty when there is no such thing."""
+        wanted = _part(select(OBJECTS.c.transfer_syntax_uid).distinct(), tenant, study, series, instance)
+        with self._database.read() as connection:
+            return set(connection.scalars(wanted))
+
     def instances(self, tenant: str, study_instance_uid: str, limit: int, offset: int) -> list[IndexRow]:
         """Objects of one study, by Series and SOP Instance UID."""
         wanted = select(OBJECTS).where(
@@ -82,6 +112,17 @@ class Index:
         wanted = wanted.order_by(OBJECTS.c.series_instance_uid, OBJECTS.c.sop_instance_uid)
         with self._database.read() as connection:
             return [object_of(row) for row in connection.execute(wanted.limit(limit).offset(offset))]
+
+
+def _part(
+    wanted: Select[Any], tenant: str, study: str, series: str | None, instance: str | None
+) -> Select[Any]:
+    wanted = wanted.where(OBJECTS.c.tenant == tenant, OBJECTS.c.study_instance_uid == study)
+    if series is not None:
+        wanted = wanted.where(OBJECTS.c.series_instance_uid == series)
+    if instance is not None:
+        wanted = wanted.where(OBJECTS.c.sop_instance_uid == instance)
+    return wanted
 
 
 def _study(row: Row[tuple[object, ...]]) -> StudyRow:

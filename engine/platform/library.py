@@ -35,6 +35,22 @@ class Library:
         """Objects of a study."""
         return self._index.instances(tenant, study, limit, offset)
 
+    def transfer_syntaxes(
+        self, tenant: str, study: str, series: str | None = None, instance: str | None = None
+    ) -> set[str]:
+        """The transfer syntaxes of a study, a series of it or an instance of that; empty if there is none."""
+        return self._index.transfer_syntaxes(tenant, study, series, instance)
+
+    def objects(
+        self, tenant: str, study: str, series: str | None = None, instance: str | None = None
+    ) -> Iterator[IndexRow]:
+        """The rows of the same objects, a page of them in memory at a time."""
+        page = self._index.objects(tenant, study, series, instance)
+        while page:
+            yield from page
+            after = page[-1].series_instance_uid, page[-1].sop_instance_uid
+            page = self._index.objects(tenant, study, series, instance, after=after)
+
     def open(self, tenant: str, study: str, sop_instance_uid: str) -> tuple[IndexRow, Iterator[bytes]]:
         """An object's row and its bytes. The first chunk is verified before this returns.
 
@@ -44,9 +60,12 @@ class Library:
         row = self._index.find(tenant, sop_instance_uid)
         if row is None or row.study_instance_uid != study:
             raise TransportError("not-found", "there is no such object")
+        return row, self.verified(row)
+
+    def verified(self, row: IndexRow) -> Iterator[bytes]:
+        """An object's bytes. The first chunk is verified before this returns. Raises SpoolError as `open` does."""
         chunks = self._read(row)
-        first = next(chunks)
-        return row, _chain(first, chunks)
+        return _chain(next(chunks), chunks)
 
     def _read(self, row: IndexRow) -> Iterator[bytes]:
         """The object's bytes. The log names the object when they are not what was stored."""

@@ -16,6 +16,7 @@ from engine import log
 from engine.errors import PenstockError, Refusal, TransportError
 from engine.platform import receipts, stow
 from engine.platform.answers import json_answer, problem_answer
+from engine.platform.dicomweb import routes as dicomweb
 from engine.platform.parts import Platform
 from engine.platform.tls import PEER, Peer
 
@@ -27,7 +28,7 @@ _LOG = log.get("platform")
 
 
 def routes(platform: Platform) -> list[BaseRoute]:
-    """STOW-RS at /studies and /dicom-web/studies, the rest under /penstock/v1."""
+    """DICOMweb at / and /dicom-web, the rest under /penstock/v1."""
     slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def store(request: Request) -> Response:
@@ -40,9 +41,10 @@ def routes(platform: Platform) -> list[BaseRoute]:
 
         return Route(path, endpoint, methods=["GET"], name=name)
 
-    stow_routes = [
+    dicomweb_routes: list[BaseRoute] = [
         Route("/studies", store, methods=["POST"], name="stow"),
         Route("/studies/{study}", store, methods=["POST"], name="stow-study"),
+        *dicomweb.routes(platform),
     ]
     own = [
         route("/health", "machine-health", _health),
@@ -51,7 +53,7 @@ def routes(platform: Platform) -> list[BaseRoute]:
         route("/studies/{study}/instances", "machine-instances", _instances),
         route("/studies/{study}/instances/{instance}", "machine-object", _object),
     ]
-    return [*stow_routes, Mount("/dicom-web", routes=stow_routes), Mount("/penstock/v1", routes=own)]
+    return [*dicomweb_routes, Mount("/dicom-web", routes=dicomweb_routes), Mount("/penstock/v1", routes=own)]
 
 
 def peer_of_request(request: Request) -> Peer:

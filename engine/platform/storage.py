@@ -192,6 +192,7 @@ class ArrivingObject:
             master_key_id=self._master_key_id,
             sender=self._sender,
             received=received,
+            attributes=description.attributes,
         )
 
     def abandon(self) -> None:

@@ -193,6 +193,15 @@ class PlatformProcess:
         finally:
             connection.close()
 
+    def post_as(self, context: ssl.SSLContext, parts: Sequence[bytes]) -> int:
+        """POST objects as another client; the status."""
+        connection = self.connect(context)
+        try:
+            connection.request("POST", "/studies", multipart(parts), {"Content-Type": content_type()})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def get(self, path: str, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:
         """GET; status and body."""
         connection = self.connect(context)
