@@ -12,18 +12,22 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from engine import log
 from engine.errors import PenstockError
 from engine.platform import machine_routes
 from engine.platform.accounts import routes as accounts_routes
-from engine.platform.accounts.gate import Gate, Identify
+from engine.platform.accounts.audit_routes import audit_routes
+from engine.platform.accounts.gate import Gate, Identify, ProblemPage
 from engine.platform.accounts.identify import by_certificate, by_session
 from engine.platform.accounts.oidc_routes import oidc_routes
 from engine.platform.answers import json_answer, problem_answer
+from engine.platform.dicomweb import routes as dicomweb
 from engine.platform.gateways.routes import enrol_routes, gateway_routes
 from engine.platform.parts import Platform
+from engine.platform.web.room import Room
+from engine.platform.web.routes import routes as page_routes
 
 __all__ = ["Platform", "make_app", "make_web_app"]
 
@@ -39,6 +43,8 @@ def make_app(platform: Platform) -> Starlette:
 def make_web_app(platform: Platform) -> Starlette:
     """The application of `[web]`: TLS without client certificates."""
 
+    room = Room(platform)
+
     async def health(_request: Request) -> Response:
         failed = platform.committer.failed
         return json_answer({"status": "failed" if failed else "ok"}, 503 if failed else 200)
@@ -47,13 +53,22 @@ def make_web_app(platform: Platform) -> Starlette:
         Route("/health", health, methods=["GET"], name="web-health"),
         *accounts_routes.routes(platform),
         *oidc_routes(platform),
+        *audit_routes(platform),
         *enrol_routes(platform),
+        Mount("/dicom-web", routes=dicomweb.routes(platform)),
+        *page_routes(room),
     ]
-    return _application(platform, routes, by_session(platform.accounts.sessions), web=True)
+    identify = by_session(platform.accounts.sessions)
+    return _application(platform, routes, identify, web=True, problem_page=room.problem)
 
 
 def _application(
-    platform: Platform, routes: Sequence[BaseRoute], identify: Identify, *, web: bool
+    platform: Platform,
+    routes: Sequence[BaseRoute],
+    identify: Identify,
+    *,
+    web: bool,
+    problem_page: ProblemPage | None = None,
 ) -> Starlette:
     gate = Middleware(
         Gate,
@@ -62,6 +77,7 @@ def _application(
         audit=platform.audit,
         attempts=platform.accounts.attempts,
         web=web,
+        problem_page=problem_page,
     )
     application = Starlette(
         routes=routes,
