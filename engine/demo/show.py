@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 
 from engine.demo import compare, stage
+from engine.demo.commands import hashed_id as hashed_by_gateway
 from engine.demo.process import PartError
 from engine.demo.reader import Reader
 from engine.demo.stage import CALLED, CALLING, HOST, Stage
@@ -72,8 +73,9 @@ def play(folder: Path, shape: sample.Shape, tell: Tell) -> Story:
     paths = sample.write(folder / "sample", shape=shape)
     size = sum(path.stat().st_size for path in paths)
     tell(f"made a study of {len(paths)} CT images, {size / 1e6:.0f} MB, of a patient who does not exist")
-    scene = stage.build(folder / "stage")
+    scene = stage.build(folder / "stage", enrolled=True)
     with stage.running(scene):
+        tell("gateway enrolled by a token; its hash secret is in memory only")
         tell(f"platform listens on {HOST}:{scene.platform_port}, gateway on {HOST}:{scene.gateway_port}")
         story = _watch(scene, paths, size, tell)
         if code := scene.gateway.stop():
@@ -86,7 +88,7 @@ def play(folder: Path, shape: sample.Shape, tell: Tell) -> Story:
 
 def _watch(scene: Stage, paths: list[Path], size: int, tell: Tell) -> Story:
     patient_id = str(pydicom.dcmread(paths[0], stop_before_pixels=True).PatientID)
-    hashed_id = scene.secret.hashed_id(patient_id)
+    hashed_id = hashed_by_gateway(scene.folder, patient_id)
     began = time.monotonic()
     _send(scene, paths)
     acknowledged = time.monotonic() - began
@@ -103,6 +105,8 @@ def _watch(scene: Stage, paths: list[Path], size: int, tell: Tell) -> Story:
     tell("pass sealed: its key is destroyed, and no UID can be traced back")
     checks = compare.checks(found, len(paths), hashed_id)
     checks.append(compare.Check("the spool is empty again", left == 0))
+    agrees = scene.secret.hashed_id(patient_id) == hashed_id
+    checks.append(compare.Check("platform and gateway make the same hashed ID", agrees))
     return Story(
         objects=len(paths),
         size=size,

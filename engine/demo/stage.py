@@ -1,6 +1,8 @@
 """All that a run needs in one folder: certificates, secrets, two configurations, and the two commands that use them.
 
 FOLDER/  gateway.toml  platform.toml  hash-secret  master-key  certificates/  spool/  storage/  gateway.log  platform.log
+
+An enrolled gateway has a folder identity/ instead of a hash secret and a certificate made by hand.
 """
 
 from __future__ import annotations
@@ -10,13 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.config import load_platform
+from engine.demo.commands import add_institution, enrol, new_token
 from engine.demo.process import Process, free_port, listens
 from engine.errors import PenstockError
+from engine.platform.administration import administration
 from engine.platform.certificates import CertificateFiles, make_files
 from engine.platform.keys import MasterKey
 from engine.pseudonymize.identity import HashSecret
 
 HOST = "127.0.0.1"
+INSTITUTION = "demo"
 CALLED, CALLING = "PENSTOCK", "DEMO_PACS"
 START_SECONDS = 30.0
 
@@ -27,7 +33,7 @@ Changes = Mapping[str, Table]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where everything is; `gateway` and `platform` are not started yet."""
+    """Where everything is; `gateway` and `platform` are not started yet. `web_port` is 0 where nobody enrols."""
 
     folder: Path
     gateway_port: int
@@ -35,10 +41,19 @@ class Stage:
     certificates: CertificateFiles
     gateway: Process
     platform: Process
+    web_port: int = 0
 
     @property
     def secret(self) -> HashSecret:
-        return HashSecret.load(self.folder / "hash-secret")
+        """The gateway's own file, or what the platform keeps for it."""
+        if not self.web_port:
+            return HashSecret.load(self.folder / "hash-secret")
+        with administration(load_platform(self.folder / "platform.toml")) as opened:
+            return opened.vault().secret(INSTITUTION)
+
+    @property
+    def web_url(self) -> str:
+        return f"https://{HOST}:{self.web_port}"
 
     @property
     def spool(self) -> Path:
@@ -64,20 +79,30 @@ def build(
     gateway: Changes | None = None,
     platform: Changes | None = None,
     peers: Sequence[Table] = ({"ae_title": CALLING, "network": "127.0.0.0/8"},),
+    *,
+    enrolled: bool = False,
 ) -> Stage:
     """Lays everything out in `folder`, which is empty or missing. The changes replace keys of the two configurations;
-    `peers` may send.
+    `peers` may send. With `enrolled` the gateway has nothing of its own: `running` enrols it, or a test does.
 
     ConfigError when a file is there already.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    certificates = make_files(folder / "certificates", ["localhost", HOST], institution="demo")
-    HashSecret.generate().write(folder / "hash-secret")
+    certificates = make_files(folder / "certificates", ["localhost", HOST], institution=INSTITUTION)
     MasterKey.write_new(folder / "master-key")
     ports = free_port(), free_port()
+    web_port = free_port() if enrolled else 0
     wanted = _gateway_tables(certificates, *ports)
+    served = _platform_tables(certificates, ports[1])
+    if enrolled:
+        del wanted["identity"]
+        wanted["uploader"] = {"backoff_max": 2.0}
+        wanted["enrolment"] = {"folder": "identity", "check_seconds": 1.0}
+        served["web"] = {"host": HOST, "port": web_port}
+    else:
+        HashSecret.generate().write(folder / "hash-secret")
     _write_config(folder / "gateway.toml", wanted, gateway or {}, peers)
-    _write_config(folder / "platform.toml", _platform_tables(certificates, ports[1]), platform or {})
+    _write_config(folder / "platform.toml", served, platform or {})
     return Stage(
         folder=folder,
         gateway_port=ports[0],
@@ -87,14 +112,20 @@ def build(
         platform=Process(
             "platform", ["platform", "--config", str(folder / "platform.toml")], folder / "platform.log"
         ),
+        web_port=web_port,
     )
 
 
 @contextmanager
 def running(stage: Stage) -> Iterator[Stage]:
-    """Both started; both ended at the end, the gateway first so that it can drain. No process outlives this."""
+    """Both started, the gateway enrolled before if it is one that enrols; both ended at the end, the gateway first so that it
+    can drain. No process outlives this.
+    """
     try:
         stage.start_platform()
+        if stage.web_port:
+            add_institution(stage.folder, INSTITUTION)
+            enrol(stage.folder, stage.web_url, new_token(stage.folder, INSTITUTION))
         stage.start_gateway()
         yield stage
     finally:
