@@ -16,7 +16,6 @@ from engine.config import load_platform
 from engine.demo.commands import add_institution, enrol, new_token
 from engine.demo.process import Process, free_port, listens
 from engine.errors import PenstockError
-from engine.platform.administration import administration
 from engine.platform.certificates import CertificateFiles, make_files
 from engine.platform.keys import MasterKey
 from engine.pseudonymize.identity import HashSecret
@@ -48,6 +47,8 @@ class Stage:
         """The gateway's own file, or what the platform keeps for it."""
         if not self.web_port:
             return HashSecret.load(self.folder / "hash-secret")
+        from engine.platform.administration import administration  # the platform's packages
+
         with administration(load_platform(self.folder / "platform.toml")) as opened:
             return opened.vault().secret(INSTITUTION)
 
