@@ -68,6 +68,10 @@ _GATEWAYS: dict[str, frozenset[Role]] = {
     "gateway-status": _GATEWAY,
     "gateway-renew": _GATEWAY,
     "gateway-secrets": _GATEWAY,
+    "calculator-announce": _GATEWAY,
+    "calculator-redeem": _GATEWAY,
+    "calculator-studies": _GATEWAY,
+    "calculator-end": _GATEWAY,
 }
 
 # Sign-in and the administration of accounts.
@@ -105,6 +109,9 @@ _PAGES: dict[str, frozenset[Role]] = {
     "audit-page": _AUDIT,
     "audit-verify": _AUDIT,
     "audit-table": _AUDIT,
+    "gateway-sign-in": _ANYONE,  # says who asks, and sends to the next one
+    "gateway-sign-in-page": _CALCULATOR,
+    "gateway-sign-in-code": _CALCULATOR,
 }
 
 
@@ -131,6 +138,7 @@ BODIES: Mapping[str, int | None] = MappingProxyType(
         "stow": None,
         "stow-study": None,
         "calculator-ask": MOST_BYTES,
+        "calculator-studies": 2 << 20,
     }
 )
 

@@ -56,7 +56,8 @@ class Browser:
 
     def one(self, selector: str) -> WebElement:
         """The element of a CSS selector; waits for it."""
-        return self.wait(lambda: self.all(selector))[0]
+        found: list[WebElement] = self.wait(lambda: self.all(selector))
+        return found[0]
 
     def all(self, selector: str) -> list[WebElement]:
         """All elements of a CSS selector, at once."""
@@ -92,7 +93,7 @@ class Browser:
 
     def script(self, source: str, *arguments: object) -> Any:
         """Run a script in the page."""
-        return self.driver.execute_script(source, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(source, *arguments)
 
     def complaints(self) -> list[str]:
         """What the browser's console says: errors of scripts, and breaches of the content security policy."""

@@ -65,6 +65,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "account-disabled": Event(_ALERT, _USER_ATTRIBUTES, "U", "account"),
         "account-enabled": Event(_ALERT, _USER_ATTRIBUTES, "U", "account"),
         "account-signed-out": Event(_ALERT, _USER_ATTRIBUTES, "U", "account"),
+        "calculator-sign-in": Event(_AUTHENTICATION, _LOGIN, "E", "account"),
         # hashes and studies
         "look-up": Event(_QUERY, None, "E", "hashed-id"),
         "study-search": Event(_QUERY, None, "E", "study"),
@@ -81,6 +82,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "gateway-revoked": Event(_ALERT, _CONFIGURATION, "D", "gateway"),
         "gateway-fenced": Event(_ALERT, _NODE, "D", "gateway"),
         "gateway-refused": Event(_ALERT, _NODE, "E", "gateway"),
+        "calculator-announced": Event(_ALERT, _CONFIGURATION, "U", "gateway"),
         "secret-delivered": Event(_ALERT, _CONFIGURATION, "R", "gateway"),
         # institutions and keys
         "institution-created": Event(_ALERT, _CONFIGURATION, "C", "system"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.platform.database import audit, gateways, institutions, objects, people, vault
+from engine.platform.database import audit, calculators, gateways, institutions, objects, people, vault
 from engine.platform.database.metadata import METADATA
 
-ROOMS = (audit, gateways, institutions, objects, people, vault)
+ROOMS = (audit, calculators, gateways, institutions, objects, people, vault)
 
 __all__ = ["METADATA", "ROOMS"]

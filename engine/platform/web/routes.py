@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from engine.platform.web import audit, calculator, gateways, people, sign_in, studies
+from engine.platform.web import audit, calculator, gateway_sign_in, gateways, people, sign_in, studies
 from engine.platform.web.room import Room
 
-_ROOMS = (sign_in, calculator, studies, gateways, people, audit)
+_ROOMS = (sign_in, calculator, studies, gateways, people, audit, gateway_sign_in)
 
 
 def routes(room: Room) -> list[BaseRoute]:
