@@ -23,6 +23,7 @@ from engine.platform.accounts.gate import Gate, Identify, ProblemPage
 from engine.platform.accounts.identify import by_certificate, by_session
 from engine.platform.accounts.oidc_routes import oidc_routes
 from engine.platform.answers import json_answer, problem_answer
+from engine.platform.calculators.gateway_routes import calculator_routes
 from engine.platform.dicomweb import routes as dicomweb
 from engine.platform.gateways.routes import enrol_routes, gateway_routes
 from engine.platform.parts import Platform
@@ -36,7 +37,11 @@ _LOG = log.get("platform")
 
 def make_app(platform: Platform) -> Starlette:
     """The application of `[platform]`, behind mutual TLS."""
-    routes = [*gateway_routes(platform), *machine_routes.routes(platform)]
+    routes = [
+        *gateway_routes(platform),
+        *calculator_routes(platform),
+        *machine_routes.routes(platform),
+    ]
     return _application(platform, routes, by_certificate(), web=False)
 
 
