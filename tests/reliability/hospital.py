@@ -80,7 +80,7 @@ class Hospital:
         association = Association(Target(HOST, self.port, CALLED, CALLING, self.patience), pairs)
         try:
             for index, source in sources.items():
-                status = _store(association, source)
+                status = store(association, source)
                 self.run.add(f"answers_{status:04X}")
                 if status == 0:
                     sent.acknowledged.add(index)
@@ -190,7 +190,8 @@ class Hospital:
         return time.monotonic() - began
 
 
-def _store(association: Association, source: SourceObject) -> int:
+def store(association: Association, source: SourceObject) -> int:
+    """Sends one object and waits for the answer; its status."""
     context = association.agreement.contexts[source.sop_class_uid, source.transfer_syntax_uid]
     framed = Framed(source, context, association.agreement.max_length)
     try:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.reliability import disk, kills, network, power, soak
+from tests.reliability import clock, crowd, disk, hostile, kills, network, outage, power, soak
 from tests.reliability.book import Measure
 
 MEASURES: Final[tuple[Measure, ...]] = (
     kills.MEASURE,
     power.MEASURE,
     disk.MEASURE,
+    outage.MEASURE,
     network.MEASURE,
+    clock.MEASURE,
+    crowd.SLOW,
+    crowd.MANY,
+    hostile.MEASURE,
     soak.MEASURE,
 )
