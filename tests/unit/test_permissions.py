@@ -36,6 +36,7 @@ OPEN = {
     "web-health",
     "sign-in",
     "sign-in-page",
+    "gateway-sign-in",
     "oidc-start",
     "oidc-callback",
     "enrol",
