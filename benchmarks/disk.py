@@ -1,0 +1,42 @@
+"""What the disk alone allows: objects written, made durable and named, one after the other, without any network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from engine.spool.writeback import Writeback
+
+PIECE = 128 << 10
+
+
+def rate(folder: Path, data: bytes, objects: int) -> float:
+    """Objects a second, by the steps of the receiver's intake."""
+    coming, there = folder / "coming", folder / "there"
+    for one in (coming, there):
+        one.mkdir(parents=True)
+    writeback = Writeback(there)
+    name = os.open(there, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    began = time.perf_counter()
+    for number in range(objects):
+        _store(coming / f"{number}.part", there / f"{number}.dcm", data, writeback, name)
+    seconds = time.perf_counter() - began
+    os.close(name)
+    shutil.rmtree(folder)
+    return objects / seconds
+
+
+def _store(part: Path, whole: Path, data: bytes, writeback: Writeback, folder: int) -> None:
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    view = memoryview(data)
+    try:
+        for at in range(0, len(data), PIECE):
+            written = os.write(descriptor, view[at : at + PIECE])
+            writeback.begin(descriptor, at, written)
+        writeback.finish(descriptor)
+    finally:
+        os.close(descriptor)
+    part.rename(whole)
+    os.fsync(folder)
