@@ -45,6 +45,7 @@ cdef class LeakScan:
     cdef Hit* hits
     cdef int hit_count
     cdef int hit_room
+    cdef readonly double seconds    # that all searches together took
 
     cdef int clear(self) noexcept nogil
     cdef int _resize(self, int power) noexcept nogil
@@ -52,6 +53,7 @@ cdef class LeakScan:
     cdef int add(self, const uint8_t* p, size_t n, bint is_uid) noexcept nogil
     cdef int add_identifier(self, const uint8_t* p, size_t n, bint is_name) noexcept nogil
     cdef int search(self, const uint8_t* text, size_t n) noexcept nogil
+    cdef int _search(self, const uint8_t* text, size_t n) noexcept nogil
     cdef bint _may_be(self, uint32_t hashed) noexcept nogil
     cdef int _try(self, uint32_t hashed, const uint8_t* text, size_t n, size_t at) noexcept nogil
     cdef bint _matches(self, const Pattern* pattern, const uint8_t* text, size_t n, size_t at) noexcept nogil

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from typing_extensions import Buffer
 
 class LeakScan:
-    """Patterns and hits of one object; used by the rewriter."""
+    """Patterns and hits of one object; used by the rewriter. `seconds`: that all its searches together took."""
+
+    seconds: float
 
 def search(
     text: Buffer, identifiers: Iterable[bytes] = (), names: Iterable[bytes] = (), uids: Iterable[bytes] = ()

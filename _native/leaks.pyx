@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from engine._native.elements cimport trim
 
@@ -20,6 +21,13 @@ cdef inline uint32_t long_gram(const uint8_t* p) noexcept nogil:
     cdef uint64_t gram
     memcpy(&gram, p, UID_GRAM)
     return <uint32_t>((gram * <uint64_t>0x9E3779B97F4A7C15u) >> 32)
+
+
+cdef inline double now() noexcept nogil:
+    """Monotonic seconds."""
+    cdef timespec at
+    clock_gettime(CLOCK_MONOTONIC, &at)
+    return at.tv_sec + at.tv_nsec * 1e-9
 
 
 cdef inline uint8_t folded(uint8_t c) noexcept nogil:
@@ -181,6 +189,12 @@ cdef class LeakScan:
 
     cdef int search(self, const uint8_t* text, size_t n) noexcept nogil:
         """Notes where patterns stand in the text; 0 when the effort or the memory ran out."""
+        cdef double began = now()
+        cdef int done = self._search(text, n)
+        self.seconds += now() - began
+        return done
+
+    cdef int _search(self, const uint8_t* text, size_t n) noexcept nogil:
         cdef size_t i, long_end = n - UID_GRAM + 1 if self.long_grams and n >= UID_GRAM else 0
         cdef uint32_t hashed
         if n < GRAM or not (self.short_grams or self.long_grams):

@@ -26,7 +26,7 @@ cdef class Replacer(Output):
     cdef Constant computed[5]
     cdef tuple computed_bytes   # keeps them alive during a call
     cdef int shift_days
-    cdef LeakScan leaks
+    cdef readonly LeakScan leaks
     cdef const uint8_t* charset # the Specific Character Set in force at the element being replaced
     cdef uint32_t charset_size
     cdef bint busy

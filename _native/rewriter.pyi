@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from typing_extensions import Buffer
 
+from engine._native.leaks import LeakScan
 from engine._native.program import Program
 
 Encode = Callable[[int, int, bytes, bytes], bytes | None]
@@ -34,6 +35,7 @@ class Rewriter:
     """
 
     program: Program
+    leaks: LeakScan
     def __init__(self, program: Program, encode: Encode) -> None: ...
     def set_pass_key(self, key: bytes) -> None:
         """Takes the key under which UIDs are replaced. ValueError unless it has 32 bytes."""

@@ -28,6 +28,7 @@ class Counters:
         self.workers_working = meter.value("penstock_workers", state="working")
         self.queue = stage(meter, "queue")
         self.rewrite = stage(meter, "rewrite")
+        self.scan = stage(meter, "scan")
         self._measured: set[int] = set()
         self.unsurveyed = meter.value("penstock_objects_waiting", **{"for": "pass"})
         self.unplanned = meter.value("penstock_objects_waiting", **{"for": "plan"})

@@ -230,6 +230,7 @@ class Loop:
         counters.workers_working.set(self._pool.working)
         counters.queue.holds(waiting=len(custody.unresolved) + queues.waiting_plans)
         counters.rewrite.holds(hands=self._pool.working, size=queues.bytes_in_flight)
+        counters.scan.holds(hands=self._pool.working)
         counters.ledger_waiting.set(self._shell.ledger.waiting)
         counters.worker_deaths.add(self._pool.deaths - self._deaths_told)
         self._deaths_told = self._pool.deaths

@@ -68,6 +68,11 @@ class Work:
             self._pseudonymizer(digest, secrets.current)
         self._nursery: Nursery | None = None
 
+    @property
+    def scan_seconds(self) -> float:
+        """How long all leak scans up to now took together."""
+        return sum(one.scan_seconds for one in self._pseudonymizers.values())
+
     def do_all(self, jobs: list[AnyJob]) -> list[AnyResult]:
         """The results in the order of the jobs. Jobs that only wait for the disk wait together: the file
         system makes their syncs durable in one commit."""

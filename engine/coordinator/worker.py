@@ -100,7 +100,7 @@ def _serve(mine: socket.socket, start: Start, pace: Pace | None) -> int:
         done = pace.now()
         _say(mine, results)
         said = pace.now()
-        pace.batch(taken - began, done - taken, said - done, results)
+        pace.batch(taken - began, done - taken, said - done, work.scan_seconds, results)
         began = said
     return 0
 

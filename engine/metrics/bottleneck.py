@@ -81,8 +81,7 @@ def _rewriting(flow: Flow, cores: int) -> Finding | None:
     if waiting <= FEW:
         return None
     workers = int(flow.workers_working)
-    stage = flow.stages["rewrite"]
-    if stage.busy > FULL:
+    if _working(flow) > FULL:
         used = sum(flow.processors.values())
         more = (
             f"penstock workers {workers + 1}"
@@ -109,7 +108,7 @@ def _receiving(flow: Flow) -> Finding:
             return Finding("senders-idle", "associations are open, but no sender sends")
         return Finding("idle", "idle: nobody sends")
     receive = flow.stages["receive"]
-    starved = "workers starved: " if flow.stages["rewrite"].busy < MUCH else ""
+    starved = "workers starved: " if _working(flow) < MUCH else ""
     if (
         max((used for name, used in flow.processors.items() if name.startswith("receiver")), default=0.0)
         > FULL
@@ -132,6 +131,11 @@ def _receiving(flow: Flow) -> Finding:
             "more associations at a time",
         )
     return Finding("network", f"{starved}the senders or the network are the limit, objects come slowly")
+
+
+def _working(flow: Flow) -> float:
+    """The share of their time that workers work: rewriting and scanning are one after the other."""
+    return flow.stages["rewrite"].busy + flow.stages["scan"].busy
 
 
 def _wait(count: float) -> str:

@@ -56,6 +56,11 @@ class Pseudonymizer:
         self._wanted = tuple(dict.fromkeys((*UIDS, *IDENTITY, *FACTS, *profile.facts)))
         self._window = Window()
 
+    @property
+    def scan_seconds(self) -> float:
+        """How long all leak scans up to now took together."""
+        return sum(one.leaks.seconds for one in self._rewriters.values())
+
     def survey(self, fd: int, size: int) -> Survey:
         """The original UIDs of the object of `size` bytes behind `fd`. Raises Refusal as `plan` does."""
         source = open_source(self._window, fd, size, (*UIDS, PATIENT_ID), SERIES_UID)

@@ -250,4 +250,4 @@ def test_a_worker_counts_its_time_under_its_number(spool: Spool, selector: selec
     assert told.get("penstock_worker_jobs_total", worker="0") == 8.0
     for what in ("busy", "starved", "blocked"):
         mine = told.get(f"penstock_worker_{what}_seconds_total", worker="0")
-        assert mine > 0.0 and mine == told.get(f"penstock_stage_{what}_seconds_total", stage="rewrite")
+        assert mine > 0.0 and mine == told.total(f"penstock_stage_{what}_seconds_total")
