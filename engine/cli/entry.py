@@ -32,6 +32,7 @@ COMMANDS = {
     "enroll": "Make this machine a gateway of an institution, by a token of the platform.",
     "profile": "What a profile does to each attribute.",
     "top": "The gateway as it works: rates, what limits it, disk, peers, destinations.",
+    "tune": "Find the settings that suit this machine and your objects.",
     "status": "What the gateway is doing, and what waits in its spool.",
     "workers": "How many workers a gateway has; more or fewer while it runs.",
     "doctor": "Examine a spool and its surroundings: what the gateway would do, and what you should.",

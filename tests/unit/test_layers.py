@@ -18,8 +18,9 @@ NATIVE = ROOT / "_native"
 # From the top of the house to its ground. Rooms on one floor never import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
+    ("tuning",),  # it tries the whole: gateway, platform and sender, as `demo` sets them up
     ("supervisor", "demo", "doctor"),
-    ("receiver", "coordinator", "uploader", "platform", "batch", "sender", "tuning", "calculator"),
+    ("receiver", "coordinator", "uploader", "platform", "batch", "sender", "calculator"),
     ("keeper", "pages"),
     ("enrolment",),
     ("pseudonymize",),
