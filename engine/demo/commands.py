@@ -20,7 +20,8 @@ def penstock(*arguments: str, stdin: str = "") -> dict[str, Any]:
     done = _run([*arguments, "--json"], stdin)
     if done.returncode:
         tail = done.stderr.decode("utf-8", "replace").splitlines()
-        raise PartError(f"penstock {arguments[0]}", f"ended with exit code {done.returncode}", tail)
+        said = f": {tail[0].removeprefix('penstock: ')}" if tail else ""
+        raise PartError(f"penstock {arguments[0]}", f"ended with exit code {done.returncode}{said}", tail)
     told: dict[str, Any] = orjson.loads(done.stdout)
     return told
 

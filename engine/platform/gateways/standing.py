@@ -67,7 +67,7 @@ class Standing:
         """
         if not peer.gateway_id:
             return None
-        gateway = self._gateway(peer.gateway_id)
+        gateway = self._gateway(peer)
         problem = refused(gateway, subject_of(peer)) or self._expired(peer)
         if problem is not None:
             self._tell(peer, problem, address)
@@ -75,10 +75,13 @@ class Standing:
             self._note(gateway)
         return problem
 
-    def _gateway(self, gateway_id: str) -> Gateway | None:
+    def _gateway(self, peer: Peer) -> Gateway | None:
+        gateway_id = peer.gateway_id
         with self._lock:
             seen = self._seen.get(gateway_id)
-            if seen is not None and self._ticks() - seen.at < REMEMBERED_SECONDS:
+            fresh = seen is not None and self._ticks() - seen.at < REMEMBERED_SECONDS
+            # What does not know the client's epoch yet is older than the client, however fresh it is.
+            if seen is not None and fresh and seen.gateway is not None and seen.gateway.epoch >= peer.epoch:
                 return seen.gateway
         at = self._ticks()  # before it is read: the answer is at least as old
         found = self._gateways.find(gateway_id)
