@@ -14,6 +14,7 @@ from engine.spool.layout import Spool
 from engine.spool.release import Receipt
 from engine.uploader.backlog import Backlog
 from engine.uploader.carrier import Carrier, LocalFault, Reply
+from engine.uploader.carriers import troubles_of
 from engine.uploader.freshness import Freshness
 from engine.uploader.gate import Gate
 from engine.uploader.notice import Notice
@@ -42,6 +43,7 @@ class Work:
         self.backoff_first, self.backoff_max = destination.backoff_first, destination.backoff_max
         self.spool = spool
         self.carrier = carrier
+        self.troubles = troubles_of(destination)
         self.freshness = Freshness(path for _, path in files_of(destination))
         self.settling = settling
         self.notice = notice
@@ -144,6 +146,11 @@ class Courier:
             reply = await self._work.carrier.send(batch)
             sent_at = reply.sent_at
             return reply
+        except LocalFault:
+            raise
+        except Exception as problem:  # noqa: BLE001 - a fault with one destination must not end the others
+            _LOG.failure("internal-error", problem, destination=self._work.name)
+            return Reply(trouble=self._work.troubles.of("failed"))
         finally:
             tempo.ended(size, began, sent_at)
 

@@ -51,7 +51,12 @@ _SAYS = (
         "unreachable",
     ),
     (re.compile(r"timed? ?out|deadline", re.IGNORECASE), "silent"),
-    (re.compile(r"\b403\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch"), "forbids"),
+    (
+        re.compile(
+            r"\b40[13]\b|PermissionDenied|Unauthenticated|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch"
+        ),
+        "forbids",
+    ),
     (re.compile(r"incomplete|connection closed|error sending request", re.IGNORECASE), "broke-off"),
 )
 
@@ -75,7 +80,7 @@ class S3Carrier:
                 hint="run: pip install 'dicom-penstock[s3]'",
             ) from problem
         self._obstore = obstore
-        self._failure = BaseError
+        self._failures = (BaseError, OSError, ValueError, NotImplementedError)  # it raises Python's own, too
         self._store = self._open()
 
     def renew(self) -> None:
@@ -99,7 +104,7 @@ class S3Carrier:
             reached("sent-before-receipt")
             sent_at = time.time()
             confirmed = e_tag == reading.e_tag or await self._reads_back(path, item.digest)
-        except self._failure as problem:
+        except self._failures as problem:
             if reading.fault is not None:
                 raise reading.fault from problem
             return Reply(trouble=self._explain(problem))
@@ -158,7 +163,7 @@ class S3Carrier:
                 client_options=options,  # type: ignore[arg-type]
                 retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=20)},
             )
-        except self._failure as problem:
+        except self._failures as problem:
             raise ConfigError(
                 "s3-settings", f"{section}: cannot be used as it is", hint=f"check {section}.ca and .endpoint"
             ) from problem
@@ -183,14 +188,12 @@ class S3Carrier:
         return found
 
     def _explain(self, problem: Exception) -> TransportError:
-        by_class = {
-            "PermissionDeniedError": "forbids",
-            "UnauthenticatedError": "forbids",
-            "NotFoundError": "bucket",
-        }
-        known = by_class.get(type(problem).__name__)
+        if isinstance(problem, FileNotFoundError):
+            return self._troubles.of("bucket")
+        if isinstance(problem, PermissionError):
+            return self._troubles.of("forbids")
         text = str(problem)
-        said = known or next((kind for pattern, kind in _SAYS if pattern.search(text)), "failed")
+        said = next((kind for pattern, kind in _SAYS if pattern.search(text)), "failed")
         return self._troubles.of(said)
 
 

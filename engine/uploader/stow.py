@@ -58,7 +58,11 @@ class StowCarrier:
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"accept": "application/dicom+json", "user-agent": f"penstock/{VERSION}"},
+            headers={
+                "accept": "application/dicom+json",
+                "accept-encoding": "identity",
+                "user-agent": f"penstock/{VERSION}",
+            },
             auto_decompress=False,
         )
 

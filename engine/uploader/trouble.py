@@ -120,7 +120,10 @@ OTHERS: Final[dict[str, tuple[str, str]]] = {
     ),
     "tls-failed": (
         "no TLS connection with {who} comes about",
-        "both sides need TLS 1.2 or newer with an AEAD suite; does {section}.{place} lead to a TLS port?",
+        (
+            "both sides need TLS 1.2 or newer with an AEAD suite; does {section}.{place} lead to a TLS port, and does it "
+            "want a certificate of this gateway's ({section}.certificate)?"
+        ),
     ),
 }
 

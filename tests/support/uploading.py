@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import os
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from blake3 import blake3
 
@@ -82,6 +83,18 @@ class ReadySpool:
         self.sent[identifier] = output
         return identifier
 
+    def spoil(self, identifier: str) -> None:
+        """Make an object one that no DICOM reader takes, with a plan that is right for it."""
+        del self.sent[identifier]
+        old = sidecar.decode(self.spool.plan(self.pass_id, identifier).read_bytes())
+        self.become(identifier, head=b"\0" * len(old.plan.head))
+
+    def become(self, identifier: str, **changes: Any) -> None:
+        """Change fields of an object's plan."""
+        path = self.spool.plan(self.pass_id, identifier)
+        old = sidecar.decode(path.read_bytes())
+        path.write_bytes(sidecar.encode(dataclasses.replace(old.plan, **changes), old.source_size))
+
     def hint(self, *identifiers: str) -> None:
         """Tell the uploader."""
         with HintOutbox(self.spool.run, "uploader") as outbox:
@@ -122,7 +135,7 @@ class UploaderProcess:
         lines += [f"{key} = {json.dumps(value)}" for key, value in chosen.items()]
         self.config.write_text("\n".join(lines), encoding="utf-8")
 
-    def start(self) -> UploaderProcess:
+    def start(self) -> Self:
         """Start it; it works at once."""
         command = [sys.executable, "-m", "engine.supervisor.child", "uploader"]
         command += ["--config", str(self.config), "--parent", str(os.getpid())]
