@@ -14,6 +14,7 @@ from engine.cli.options import load_secret, secret_file_option, secret_of_gatewa
 from engine.cli.output import json_option, print_json
 from engine.errors import ConfigError, Refusal
 
+_AT_ONCE = 10_000  # hashed IDs in one question to the platform
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -31,6 +32,12 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
     metavar="FILE",
     help="A gateway's configuration: the secret is the one that it uses. An enrolled gateway must be running.",
 )
+@click.option(
+    "--studies",
+    "ask_studies",
+    is_flag=True,
+    help="Also ask the platform how many studies there are, with the hashed IDs alone; needs --config.",
+)
 @json_option
 def command(
     patient_id: str | None,
@@ -38,6 +45,7 @@ def command(
     issuer: str | None,
     secret_file: Path | None,
     config_file: Path | None,
+    ask_studies: bool,
     as_json: bool,
 ) -> None:
     """Print the hashed ID of a Patient ID, or of each one that standard input has.
@@ -49,6 +57,8 @@ def command(
         raise click.UsageError("give an ID or --stdin, not both")
     if patient_id is None and not from_stdin and not sys.stdin.isatty():
         raise click.UsageError("give an ID, or --stdin to read Patient IDs from standard input")
+    if ask_studies and config_file is None:
+        raise click.UsageError("--studies asks the platform of a gateway: give its --config")
     secret = load_secret(secret_file) if config_file is None else secret_of_gateway(config_file)
     if from_stdin:
         lines: Iterable[tuple[str, str]] = _lines(sys.stdin.buffer)
@@ -62,12 +72,30 @@ def command(
             result = secret.hashed_id(value, issuer)
         except Refusal as refusal:
             raise ConfigError(refusal.code, f"{name}: {refusal.message}") from None
-        if as_json:
+        if as_json or ask_studies:
             hashed.append(result)
         else:
             click.echo(result)
+    found = _studies(config_file, hashed) if ask_studies and config_file is not None and hashed else {}
     if as_json:
-        print_json({"key_id": secret.key_id, "hashed_ids": hashed})
+        counts = {"studies": [found[one] for one in hashed]} if found else {}
+        print_json({"key_id": secret.key_id, "hashed_ids": hashed, **counts})
+    elif ask_studies:
+        for one in hashed:
+            click.echo(f"{one}\t{found[one]}")
+
+
+def _studies(config_file: Path, hashed: list[str]) -> dict[str, int]:
+    """How many studies the platform has under each hashed ID. Only these leave the hospital."""
+    from engine.calculator.asking import PlatformClient
+    from engine.config import load_gateway
+
+    client, counts = PlatformClient.of(load_gateway(config_file)), dict.fromkeys(hashed, 0)
+    distinct = list(counts)
+    for at in range(0, len(distinct), _AT_ONCE):
+        part = distinct[at : at + _AT_ONCE]
+        counts.update({one: told.studies for one, told in client.studies(part, part).items()})
+    return counts
 
 
 def _lines(stream: Iterable[bytes]) -> Iterator[tuple[str, str]]:

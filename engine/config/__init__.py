@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config.calculator import CalculatorConfig
 from engine.config.destinations import (
     DestinationConfig,
     DicomDestination,
@@ -30,6 +31,7 @@ from engine.config.sections import LogConfig
 from engine.config.web import WebConfig
 
 __all__ = [
+    "CalculatorConfig",
     "DestinationConfig",
     "DicomDestination",
     "EnrolmentConfig",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from engine.config.calculator import CalculatorConfig
 from engine.config.destinations import DestinationConfig, UploaderConfig, check_names, of_uploader
 from engine.config.enrolment import EnrolmentConfig
 from engine.config.receiver import ReceiverConfig
@@ -102,6 +103,7 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
     passes: PassesConfig = field(default_factory=PassesConfig)
     pool: PoolConfig = field(default_factory=PoolConfig)
     enrolment: EnrolmentConfig | None = None
+    calculator: CalculatorConfig | None = None
     identity: IdentityConfig
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     routes: tuple[RouteConfig, ...] = field(default=(), name="route")
@@ -111,6 +113,10 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
     def __post_init__(self) -> None:
+        if self.calculator is not None and (self.enrolment is None or self.uploader is None):
+            raise ValueError(
+                "calculator needs [enrolment] and [uploader]: people sign in to it by the platform"
+            )
         check_names(self.destinations, uploader=self.uploader is not None)
         self._check_routes()
 

@@ -40,12 +40,22 @@ ROLES: Final = (
         ("gateway", "spool", "enrolment", "identity", "log"),
         keeps_secret=True,
     ),
+    Role(
+        "calculator",
+        "engine.calculator.main",
+        10.0,
+        ("gateway", "spool", "calculator", "enrolment", "identity", "uploader", "log"),
+        keeps_secret=True,
+    ),
 )
 
 
 def roles_of(config: GatewayConfig) -> tuple[Role, ...]:
-    """Those that this gateway has: without [enrolment] nobody keeps a secret of the platform's."""
-    return tuple(one for one in ROLES if one.name != "keeper" or config.enrolment is not None)
+    """Those that this gateway has: without [enrolment] nobody keeps a secret of the platform's, and without [calculator]
+    there is no page.
+    """
+    sections = {"keeper": config.enrolment, "calculator": config.calculator}
+    return tuple(one for one in ROLES if one.name not in sections or sections[one.name] is not None)
 
 
 def role(name: str) -> Role:

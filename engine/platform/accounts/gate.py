@@ -21,8 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine import log
 from engine.errors import PenstockError
 from engine.pages.forms import FormError, read_form
+from engine.pages.headers import secure
 from engine.platform.accounts.attempts import Attempts, Limit, network
-from engine.platform.accounts.headers import is_ours, local_path, secure, wants_json
+from engine.platform.accounts.headers import is_ours, local_path, wants_json
 from engine.platform.accounts.person import Person
 from engine.platform.answers import json_answer
 from engine.platform.audit import Actor, Audit

@@ -1,39 +1,15 @@
-"""Headers that every answer of the web application carries, and the cookies."""
+"""The cookies of people's application, where its links may lead, and whether a request is one of its pages'."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 
 SESSION_COOKIE = "__Host-penstock"
 OIDC_COOKIE = "__Host-penstock-oidc"
 _LONGEST_NEXT = 512
-
-# No script, style, frame or form target of anybody else's, and none inline.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-_WEB = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "strict-transport-security": "max-age=31536000",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-}
-
-
-def secure(headers: MutableHeaders) -> None:
-    """Add what is missing. An answer that says nothing about caching is kept by nobody."""
-    for name, value in _WEB.items():
-        headers.setdefault(name, value)
-    headers.setdefault("cache-control", "no-store")
 
 
 def set_session(answer: Response, token: str) -> None:
