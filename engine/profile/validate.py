@@ -71,6 +71,14 @@ def _check_paths(profile: Profile) -> None:
             above = rules.get(path[:depth])
             decision = decider.decide(dictionary.attributes()[path[depth - 1]])
             action = above.action if above is not None else (decision.top if depth == 1 else decision.nested)
+            if above is None and "/" in (decision.code or "") and action == "scrub":
+                raise _error(
+                    profile,
+                    rule,
+                    f"path: {dictionary.keyword_of(path[depth - 1])} on the way is removed from objects whose IOD can do without "
+                    f"it ({decision.source}: {decision.code})",
+                    "add a rule with action recurse for it",
+                )
             if action in _CLOSED:
                 because = f"rule at line {above.line}" if above is not None else decision.source
                 raise _error(

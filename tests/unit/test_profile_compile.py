@@ -6,6 +6,7 @@ import pytest
 
 from engine._native.program import ACTIONS
 from engine.dicom import dictionary
+from engine.errors import ConfigError
 from engine.profile import compile_profile, compiled, load
 from engine.profile.actions import CODES
 from engine.profile.loader import loads
@@ -294,6 +295,14 @@ def test_a_path_goes_from_the_top_down() -> None:
     tags, action, argument = spec.paths[0]
     assert (tags, NAMES[action]) == ((0x00540016, 0x00181078), "shift-date")
     assert spec.constants[argument] == b"19000101000000"
+
+
+def test_a_path_through_a_sequence_that_some_iods_lose_is_refused_unless_it_is_kept_open() -> None:
+    path = '[[rule]]\npath = "InstitutionCodeSequence/CodeMeaning"\naction = "keep"\n'
+    with pytest.raises(ConfigError, match=r"InstitutionCodeSequence on the way is removed .* X/Z/D"):
+        _spec(path)
+    opened = _spec(path + '[[rule]]\ntag = "InstitutionCodeSequence"\naction = "recurse"\n')
+    assert opened.paths[0][0] == (0x00080082, 0x00080104)
 
 
 def test_shipped_profiles_load() -> None:
