@@ -42,7 +42,8 @@ def load_platform(path: str | Path) -> PlatformConfig:
     password = config.platform.database_password_file
     place = str(path.absolute().parent / password) if password else ""
     server = msgspec.structs.replace(config.platform, database_password_file=place)
-    return msgspec.structs.replace(config, platform=server)
+    placed = config.objects.placed(path.absolute().parent)
+    return msgspec.structs.replace(config, platform=server, objects=placed)
 
 
 def _load(path: Path, kind: type[C]) -> C:

@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from engine.config.gateways import GatewaysConfig
+from engine.config.objects import ObjectsConfig
 from engine.config.sections import Host, LogConfig, Port, Section
 from engine.config.web import WebConfig
 
@@ -57,6 +58,7 @@ class PlatformConfig(Section, frozen=True, kw_only=True):
     """The whole file. Every path in it is absolute. Without `[web]` no person is served."""
 
     platform: PlatformServerConfig
+    objects: ObjectsConfig = field(default_factory=ObjectsConfig)
     web: WebConfig | None = None
     gateways: GatewaysConfig = field(default_factory=GatewaysConfig)
     log: LogConfig = field(default_factory=LogConfig)

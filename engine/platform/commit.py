@@ -131,19 +131,17 @@ class Committer:
             raise
         for item, answer in zip(objects, answers, strict=True):
             if answer is not item.row:
-                item.arriving.abandon()
+                _abandon([item])
                 continue
             try:
-                item.arriving.settle(self._storage)
+                item.arriving.settle()
             except OSError as problem:  # it is stored and indexed all the same; the next start moves it
                 _LOG.warning("move-failed", object=item.row.object_id, errno=problem.errno or 0)
         return answers
 
     def _sync(self, objects: list[Arrived]) -> None:
         try:
-            for item in objects:
-                item.arriving.make_durable()
-            self._storage.sync_incoming()
+            self._storage.keep([item.arriving for item in objects])
         except OSError as problem:
             self.failed = True
             raise storage_error(problem) from problem
@@ -190,4 +188,7 @@ def _answer(group: _Group, answer: list[IndexRow | Refusal] | PenstockError) -> 
 
 def _abandon(objects: list[Arrived]) -> None:
     for item in objects:
-        item.arriving.abandon()
+        try:
+            item.arriving.abandon()
+        except SpoolError as problem:  # its file stays, and the next start removes both
+            _LOG.warning("leftover-stays", object=item.row.object_id, code=problem.code)

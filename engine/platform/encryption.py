@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from typing import Protocol
 
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
@@ -83,14 +84,41 @@ class EncryptedWriter:
         self._filled = 0
 
 
-def decrypt(descriptor: int, data_key: bytes, tenant: str, object_id: str) -> Iterator[bytes]:
+class Source(Protocol):
+    """Encrypted bytes to be read once from their beginning. `size`: how many there are said to be."""
+
+    size: int
+
+    def read(self, most: int) -> bytes:
+        """The next bytes: as many as asked for, fewer at the end alone."""
+
+    def close(self) -> None:
+        """Give up what is held."""
+
+
+class FileSource:
+    """A file, by its descriptor, which is closed with it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def read(self, most: int) -> bytes:
+        """See Source. OSError passes through."""
+        return os.read(self._descriptor, most)
+
+    def close(self) -> None:
+        """See Source."""
+        os.close(self._descriptor)
+
+
+def decrypt(source: Source, data_key: bytes, tenant: str, object_id: str) -> Iterator[bytes]:
     """Yield the plaintext of a stored object chunk by chunk (at most the chunk size of its header).
 
     Each chunk is verified before it is yielded. Raises SpoolError("object-altered") naming the object and
     the chunk when something was changed, cut or added.
     """
-    size = os.fstat(descriptor).st_size
-    header = os.pread(descriptor, _HEADER.size, 0)
+    header = source.read(_HEADER.size)
     if len(header) < _HEADER.size or header[:8] != _MAGIC:
         raise _altered(object_id, "its header is not one of ours")
     chunk = _HEADER.unpack(header)[1]
@@ -101,9 +129,9 @@ def decrypt(descriptor: int, data_key: bytes, tenant: str, object_id: str) -> It
     offset = _HEADER.size
     index = 0
     while True:
-        encrypted = os.pread(descriptor, chunk + TAG, offset)
+        encrypted = source.read(chunk + TAG)
         offset += len(encrypted)
-        last = offset >= size
+        last = offset >= source.size or len(encrypted) < chunk + TAG
         try:
             yield cipher.decrypt(_NONCE.pack(index), encrypted, context + _PLACE.pack(index, last))
         except (InvalidTag, ValueError) as problem:

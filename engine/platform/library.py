@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from engine import log
 from engine.errors import SpoolError, TransportError
-from engine.platform.encryption import decrypt
+from engine.platform.encryption import Source, decrypt
 from engine.platform.index import Index, IndexRow, SeriesRow, StudyRow
 from engine.platform.keys import MasterKey
 from engine.platform.storage import Storage
@@ -71,11 +70,11 @@ class Library:
         """The object's bytes. The log names the object when they are not what was stored."""
         try:
             data_key = self._master.unwrap(row.wrapped_key)
-            descriptor = self._storage.open_object(row.object_id)
+            source = self._storage.open_object(row.object_id)
             try:
-                yield from _decrypted(descriptor, data_key, row)
+                yield from _decrypted(source, data_key, row)
             finally:
-                os.close(descriptor)
+                source.close()
         except OSError as problem:
             _LOG.failure("object-unreadable", problem, object=row.object_id)
             raise SpoolError(
@@ -86,9 +85,9 @@ class Library:
             raise
 
 
-def _decrypted(descriptor: int, data_key: bytes, row: IndexRow) -> Iterator[bytes]:
+def _decrypted(source: Source, data_key: bytes, row: IndexRow) -> Iterator[bytes]:
     length = 0
-    for chunk in decrypt(descriptor, data_key, row.tenant, row.object_id):
+    for chunk in decrypt(source, data_key, row.tenant, row.object_id):
         length += len(chunk)
         yield chunk
     if length != row.length:

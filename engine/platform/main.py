@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import uvicorn
 import uvloop
@@ -32,6 +33,9 @@ from engine.platform.takeover import take_over
 from engine.platform.tls import PeerProtocol, server_context, use_tls, web_context
 from engine.process import leave_no_traces
 
+if TYPE_CHECKING:
+    from engine.platform.bucket import Bucket
+
 GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that none is closed under a request
 _LOG = log.get("platform")
@@ -49,7 +53,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
     settings, web = config.platform, config.web
     contexts = [server_context(settings.certificate, settings.key, settings.client_ca)]
     master = source_of(settings).load()
-    storage = Storage.open(settings.storage)
+    storage = Storage.open(settings.storage, _bucket(config))
     signing = SigningKey.load_or_make(storage.root / "signing-key")
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(listen(settings.host, settings.port, "platform.port"))]
@@ -80,6 +84,14 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
         code = serve() if workers == 1 else Family(workers, serve).run()
     _LOG.info("stopped")
     return code
+
+
+def _bucket(config: PlatformConfig) -> Bucket | None:
+    if not config.objects.url:
+        return None
+    from engine.platform.bucket import Bucket
+
+    return Bucket.open(config.objects)
 
 
 def _prepare(config: PlatformConfig, storage: Storage, master: MasterKey) -> tuple[int, int]:

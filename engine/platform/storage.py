@@ -6,7 +6,8 @@
 An object is written to `incoming` under a random object id, made durable there, and then indexed; the row
 is what makes it an object. Only then is it moved to `objects`, and only then is its receipt sent. So at a
 start a file in `incoming` with a row is moved, and one without a row was never receipted and is removed.
-The move needs no sync, since both places are looked at.
+The move needs no sync, since both places are looked at. With a bucket (engine.platform.bucket) an object is
+uploaded before it is indexed, and its file in `incoming` is removed instead of moved.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError, PenstockError, SpoolError
 from engine.platform.description import Description, DescriptionReader
-from engine.platform.encryption import EncryptedWriter
+from engine.platform.encryption import EncryptedWriter, FileSource, Source
 from engine.platform.index import Index, IndexRow
 from engine.platform.keys import KEY_BYTES, MasterKey
 from engine.spool.nursery import Nursery
+
+if TYPE_CHECKING:
+    from engine.platform.bucket import Bucket
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -33,16 +38,19 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class Storage:
     """The folders of one platform. Several processes may hold the same one."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, bucket: Bucket | None = None) -> None:
+        self.root, self.bucket = root, bucket
         self.incoming = root / "incoming"
         self.objects = root / "objects"
         self._birth: tuple[Nursery, int] | None = None
 
     @classmethod
-    def open(cls, root: Path) -> Storage:
-        """Make what is missing. Raises ConfigError when the folder cannot be made or used."""
-        storage = cls(root)
+    def open(cls, root: Path, bucket: Bucket | None = None) -> Storage:
+        """Make what is missing. With a `bucket` new objects go there; those in the folder are found all the same.
+
+        Raises ConfigError when the folder cannot be made or used.
+        """
+        storage = cls(root, bucket)
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             storage.incoming.mkdir(mode=0o700, exist_ok=True)
@@ -88,10 +96,14 @@ class Storage:
         found = {path.name: path for path in self.incoming.iterdir()}
         indexed = index.holds(found.keys())
         for name, path in found.items():
-            if name in indexed:
-                path.rename(self.final_path(name))
-            else:
+            if name not in indexed:
+                if self.bucket is not None:
+                    self.bucket.remove(name)
                 path.unlink()
+            elif self.bucket is not None and self.bucket.has(name):
+                path.unlink()
+            else:
+                path.rename(self.final_path(name))
         return len(indexed), len(found) - len(indexed)
 
     def create(self, object_id: str) -> int:
@@ -115,19 +127,32 @@ class Storage:
         return self.objects / object_id[:2] / object_id
 
     def exists(self, object_id: str) -> bool:
-        """Whether the file of an indexed object is there."""
-        return self.final_path(object_id).exists() or (self.incoming / object_id).exists()
+        """Whether the bytes of an indexed object are there. Raises SpoolError when the bucket does not say."""
+        if self.final_path(object_id).exists() or (self.incoming / object_id).exists():
+            return True
+        return self.bucket is not None and self.bucket.has(object_id)
 
-    def open_object(self, object_id: str) -> int:
-        """A descriptor for reading. Raises SpoolError("object-missing")."""
+    def open_object(self, object_id: str) -> Source:
+        """An object to be read. Raises SpoolError("object-missing", "bucket-failed")."""
         for path in (self.final_path(object_id), self.incoming / object_id, self.final_path(object_id)):
             with suppress(FileNotFoundError):  # it may be moved between two looks
-                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                return FileSource(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        if self.bucket is not None:
+            return self.bucket.read(object_id)
         raise SpoolError("object-missing", f"the stored object {object_id} is not there any more")
 
-    def sync_incoming(self) -> None:
-        """Make the names in `incoming` durable."""
-        _sync_folder(self.incoming)
+    def keep(self, arrived: Sequence[ArrivingObject]) -> None:
+        """Make objects durable, in `incoming` or in the bucket. Raises OSError, which must not be tried again with the same
+        files, or SpoolError, which may.
+        """
+        if self.bucket is None:
+            for one in arrived:
+                one.make_durable()
+            _sync_folder(self.incoming)
+            return
+        self.bucket.put([one.written() for one in arrived])
+        for one in arrived:
+            one.uploaded = True
 
 
 class ArrivingObject:
@@ -144,7 +169,7 @@ class ArrivingObject:
         data_key = secrets.token_bytes(KEY_BYTES)
         self._wrapped_key, self._master_key_id = master.wrap(data_key), master.key_id
         self._describing = DescriptionReader()
-        self._settled = False
+        self._storage, self._settled, self.uploaded = storage, False, False
         try:
             self.descriptor = storage.create(self.object_id)
         except OSError as problem:
@@ -196,12 +221,18 @@ class ArrivingObject:
         )
 
     def abandon(self) -> None:
-        """Remove what was written; nothing happens once the object was `settle`d."""
+        """Remove what was written; nothing happens once the object was `settle`d. Raises SpoolError when the bucket cannot be
+        reached; the next start tries again.
+        """
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
-        if not self._settled:
-            self.path.unlink(missing_ok=True)
+        if self._settled:
+            return
+        if self.uploaded and self._storage.bucket is not None:
+            self._storage.bucket.remove(self.object_id)  # first: the file says that it must be done
+            self.uploaded = False
+        self.path.unlink(missing_ok=True)
 
     def make_durable(self) -> None:
         """fdatasync and close. Raises OSError; abandon the object then, and never repeat the sync."""
@@ -209,10 +240,19 @@ class ArrivingObject:
         os.close(self.descriptor)
         self.descriptor = -1
 
-    def settle(self, storage: Storage) -> None:
-        """Move the indexed object to its place."""
+    def written(self) -> Path:
+        """The whole file, closed."""
+        os.close(self.descriptor)
+        self.descriptor = -1
+        return self.path
+
+    def settle(self) -> None:
+        """Move the indexed object to its place; what is in the bucket is there already."""
         self._settled = True
-        self.path.rename(storage.final_path(self.object_id))
+        if self.uploaded:
+            self.path.unlink()
+        else:
+            self.path.rename(self._storage.final_path(self.object_id))
 
 
 def storage_error(problem: OSError) -> PenstockError:

@@ -106,11 +106,12 @@ class PlatformProcess:
         storage: Path | None = None,
         settings: str = "",
         web: bool = False,
+        sections: str = "",
     ) -> None:
-        """`settings` are more lines of `[platform]`; `web` adds the listener for people."""
+        """`settings` are more lines of `[platform]`, `sections` more sections; `web` adds the listener for people."""
         self.folder, self.pki, self.arguments = folder, pki, arguments
         self.storage = storage or folder / "storage"
-        self.settings, self.web = settings, web
+        self.settings, self.web, self.sections = settings, web, sections
         self.port = self.web_port = 0
         self.lines: list[dict[str, Any]] = []
         self._process: subprocess.Popen[str] | None = None
@@ -124,7 +125,7 @@ class PlatformProcess:
         config.write_text(
             f'[platform]\nhost = "127.0.0.1"\nport = {self.port}\n'
             f'certificate = "{self.pki.server[0]}"\nkey = "{self.pki.server[1]}"\nclient_ca = "{self.pki.ca}"\n'
-            f'storage = "{self.storage}"\nmaster_key_file = "master-key"\n{self.settings}\n'
+            f'storage = "{self.storage}"\nmaster_key_file = "master-key"\n{self.settings}\n{self.sections}\n'
             + (f'[web]\nhost = "127.0.0.1"\nport = {self.web_port}\n' if self.web else ""),
             encoding="utf-8",
         )

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError, SpoolError
-from engine.platform.encryption import CHUNK, EncryptedWriter, decrypt
+from engine.platform.encryption import CHUNK, EncryptedWriter, FileSource, decrypt
 from engine.platform.keys import MasterKey, SigningKey, verify_signature
 
 KEY = bytes(range(32))
@@ -37,7 +37,7 @@ def encrypt(
 def decrypted(path: Path, tenant: str = "t", object_id: str = "o", key: bytes = KEY) -> bytes:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return b"".join(decrypt(descriptor, key, tenant, object_id))
+        return b"".join(decrypt(FileSource(descriptor), key, tenant, object_id))
     finally:
         os.close(descriptor)
 
