@@ -15,12 +15,14 @@ from benchmarks import (
     gateway,
     head,
     hmac_batch,
+    listing,
     memory,
     receive,
     render,
     rewrite,
     scale,
     sizes,
+    tuning,
     upload,
 )
 from benchmarks.result import Result
@@ -35,8 +37,10 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
     "hmac": (hmac_batch.run, 500_000),
     "receive": (receive.run, 500),
     "upload": (upload.run, 1_000),
+    "listing": (listing.run, 1),
     "gateway": (gateway.run, 1_000),
     "memory": (memory.run, 1),
+    "tune": (tuning.run, 300),
 }
 
 
