@@ -167,7 +167,7 @@ def _write(config_file: Path, institution: str | None, kind: str, after: int) ->
         rows = 0
         for chain in chains:
             for row in room.audit.rows(chain, after=after):
-                line = message(row).replace(b"\n", b"") if kind == "xml" else orjson.dumps(_row(row))
+                line = message(row) if kind == "xml" else orjson.dumps(_row(row))
                 sys.stdout.buffer.write(line + b"\n")
                 rows += 1
         sys.stdout.flush()

@@ -64,5 +64,5 @@ async def _lines(platform: Platform, tenant: str, kind: str, after: int) -> Asyn
 
 
 def _line(row: Entry, kind: str) -> bytes:
-    line = message(row).replace(b"\n", b"") if kind == "xml" else orjson.dumps(asdict(row))
+    line = message(row) if kind == "xml" else orjson.dumps(asdict(row))
     return line + b"\n"

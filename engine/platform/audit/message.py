@@ -28,10 +28,11 @@ _SUBJECTS: dict[SubjectKind, tuple[str, str, tuple[str, str, str]]] = {
     "system": ("2", "13", _URI),
 }
 SOURCE = "penstock-platform"
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
 
 
 def message(entry: Entry) -> bytes:
-    """The message as XML, UTF-8 with a declaration. Its last object is the row itself, with its place and its mark."""
+    """The message as one line of XML in UTF-8. Its last object is the row itself, with its place and its mark."""
     event = EVENTS[entry.event]
     root = Element("AuditMessage")
     when = datetime.fromtimestamp(entry.time / 1e6, UTC).isoformat(timespec="microseconds")
@@ -62,7 +63,7 @@ def message(entry: Entry) -> bytes:
     for name, value in details.items():
         encoded = base64.b64encode(str(value).encode()).decode("ascii")
         SubElement(itself, "ParticipantObjectDetail", type=name, value=encoded)
-    return bytes(tostring(root, encoding="UTF-8", xml_declaration=True))
+    return _DECLARATION + bytes(tostring(root, encoding="UTF-8"))
 
 
 def _participants(root: Element, entry: Entry) -> None:
