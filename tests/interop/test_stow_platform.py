@@ -8,8 +8,8 @@ import json
 import pytest
 from blake3 import blake3
 
+from engine.dicom.receipt_block import signed_message
 from engine.platform.keys import verify_signature
-from engine.platform.receipts import signed_message
 from tests.support.platform_process import (
     BOUNDARY,
     Pki,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.platform.database import Database
-from tests.support.postgres import PostgreSQL
+from tests.support.postgres import PostgreSQL, binaries
 
 KINDS = ("sqlite", "postgresql")
 
@@ -20,6 +20,8 @@ KINDS = ("sqlite", "postgresql")
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgreSQL]:
     """A PostgreSQL server of this test run's own."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed (scripts/system-packages test)")
     server = PostgreSQL()
     server.start()
     yield server

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
-
 USER = "penstock"
 
 
@@ -31,7 +29,7 @@ class PostgreSQL:
     def __init__(self) -> None:
         bin_folder = binaries()
         if bin_folder is None:
-            pytest.skip("PostgreSQL is not installed (scripts/system-packages test)")
+            raise FileNotFoundError("PostgreSQL is not installed: scripts/system-packages test")
         self._bin = bin_folder
         # Short, since the name of a Unix socket has at most 107 bytes; and open to the other user.
         self._sockets = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
