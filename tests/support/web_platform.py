@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import ssl
 import time
@@ -68,6 +69,16 @@ class WebPlatform:
         """The institution's audit rows of one event."""
         with administration(load_platform(self.config)) as room:
             return [row for row in room.audit.rows(TENANT) if row.event == event]
+
+    def token(self) -> str:
+        """For the enrolment of one gateway."""
+        with administration(load_platform(self.config)) as room:
+            return room.gateways().new_token(TENANT, room.operator)
+
+    def kept(self) -> bytes:
+        """All that lies in the platform's folder: database, its log of changes, objects, and the process's log."""
+        files = [path.read_bytes() for path in self.config.parent.rglob("*") if path.is_file()]
+        return b"".join(files) + json.dumps(list(self.process.lines)).encode()
 
     def stop(self) -> None:
         self.process.stop()
