@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from engine.cli import destination_view
 from engine.cli.output import json_option, print_json, print_table, visible
 
 RATE_SECONDS = 0.5
@@ -56,9 +57,11 @@ def command(config_file: Path, as_json: bool) -> int:
     seen = view(config.gateway.name, before, after, running=running)
     found = inventory.take(spool)
     totals: dict[str, int] = {}
+    receipts: dict[str, dict[str, int]] = {}
     if spool.ledger.exists():
         with Ledger.open(spool.ledger, read_only=True) as ledger:
-            totals = ledger.totals()
+            totals, receipts = ledger.totals(), ledger.receipts()
+    destinations = destination_view.look(config, spool, receipts)
     told: dict[str, object] = {
         "running": running,
         "now": seen.document(),
@@ -71,6 +74,7 @@ def command(config_file: Path, as_json: bool) -> int:
         },
         "passes": {"open": found.passes_open, "sealed": found.passes_sealed},
         "quarantine": dict(found.reasons),
+        "destinations": destinations,
         "ever": totals,
         "metrics": dict(after.values),
     }
@@ -98,6 +102,8 @@ def command(config_file: Path, as_json: bool) -> int:
     ]
     if rows:
         print_table("", ("objects", "number", "bytes"), sorted(rows))
+    for line in destination_view.lines(destinations):
+        click.echo(line)
     for code, count in found.reasons.most_common():
         click.echo(f"quarantined as {code}: {count:,}")
     if totals:

@@ -13,6 +13,8 @@ import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
+from engine.config.receiver import ReceiverTlsConfig
+from tests.support import receiver
 from tests.support.destinations import (
     Storescp,
     Uploader,
@@ -237,6 +239,21 @@ def test_a_rejected_association_says_what_to_do(
     error = told(ready)["destinations"]["ws"]["error"]
     assert "called AE title" in error["message"] and "destination[ws]" in error["hint"]
     assert uploader.stop() == 0
+
+
+def test_another_penstock_takes_the_objects_over_tls_and_its_spool_has_them_whole(
+    tmp_path: Path, ready: ReadySpool, pki: Pki
+) -> None:
+    tls = ReceiverTlsConfig(certificate=pki.server[0], key=pki.server[1], client_ca=pki.ca)
+    for number in range(3):
+        ready.add(number, size=300_000)
+    with receiver.receiving(receiver.config(tmp_path / "second", tls=tls)) as running:
+        keys = {**over_tls(pki), "called_ae_title": "PENSTOCK"}
+        uploader = sends_to(tmp_path, ready, running.tls_port, **keys).start()
+        delivered(ready)
+        assert uploader.stop() == 0
+        arrived = {str(ds.SOPInstanceUID): ds.to_json() for ds in map(pydicom.dcmread, running.received())}
+    assert arrived == {uid: ds.to_json() for uid, ds in sent(ready).items()}
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 no\r\n\r\n", b"\x03\x00\x00\x00\x00\x04\x00\x01"])

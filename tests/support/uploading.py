@@ -191,7 +191,8 @@ def until(true: Callable[[], object], what: str = "what the test waits for") -> 
 class Proxy:
     """Stands between uploader and platform, with TLS of its own. `faults` says what happens to the next requests.
 
-    A fault is a function of the handler; when there is none left, requests pass. `seen` counts requests.
+    A fault is a function of the handler; when there is none left, requests pass. `seen` counts requests that store;
+    `keyless`: the platform's key for receipts is not told.
     """
 
     def __init__(self, pki: Pki, platform: PlatformProcess) -> None:
@@ -199,6 +200,7 @@ class Proxy:
         self.faults: queue.SimpleQueue[Callable[[_Handler], None]] = queue.SimpleQueue()
         self.always: Callable[[_Handler], None] | None = None
         self.seen = 0
+        self.keyless = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*pki.server)
@@ -242,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The platform's key for receipts."""
-        self.reply(*self.proxy.platform.get(self.path))
+        self.reply(*((404, b"") if self.proxy.keyless else self.proxy.platform.get(self.path)))
 
     def body(self) -> bytes:
         """The request's body."""
@@ -325,7 +327,10 @@ def accept_only(handler: _Handler) -> None:
     handler.reply(202, content)
 
 
-def change_reply(change: Callable[[bytes], bytes]) -> Callable[[_Handler], None]:
+Change = Callable[[bytes], bytes]
+
+
+def change_reply(change: Change) -> Callable[[_Handler], None]:
     """The platform's answer with its content changed."""
 
     def fault(handler: _Handler) -> None:
