@@ -1,11 +1,11 @@
-"""The curve of a search, as a picture: one small panel for each thing that was turned."""
+"""The curve of a search, as a picture: one small panel for each thing that was turned: the fastest seen with each of its values."""
 
 from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
 from engine.tuning.search import Found
-from engine.tuning.setting import MIB, Setting
+from engine.tuning.setting import MIB
 
 NAMES = {
     "workers": "workers",
@@ -17,13 +17,11 @@ WIDTH, HEIGHT, GAP = 210, 150, 34
 
 
 def points(found: Found, axis: str) -> list[tuple[float, float]]:
-    """(value, objects a second) along one axis, through settings that differ from the proposal or the fastest in it alone."""
+    """(value, objects a second) along one axis: the fastest that was seen with each value."""
     best: dict[float, float] = {}
-    for through in (found.knee, found.best):
-        for setting in found.tried.outcomes:
-            if _but(setting, axis) == _but(through, axis):
-                value = getattr(setting, axis) / (MIB if axis == "batch_bytes" else 1)
-                best[value] = max(best.get(value, 0.0), found.tried.rate(setting))
+    for setting in found.tried.outcomes:
+        value = getattr(setting, axis) / (MIB if axis == "batch_bytes" else 1)
+        best[value] = max(best.get(value, 0.0), found.tried.rate(setting))
     return sorted(best.items())
 
 
@@ -65,7 +63,3 @@ def _panel(found: Found, axis: str, name: str, left: float, most: float) -> list
             f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle" fill="#57606a">{value:g}</text>',
         ]
     return parts
-
-
-def _but(setting: Setting, axis: str) -> dict[str, int]:
-    return {name: value for name, value in setting.describe().items() if name != axis}
