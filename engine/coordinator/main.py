@@ -35,7 +35,10 @@ MOST_UNRESOLVED: Final = (
 )
 LONGEST_SCAN_PERIOD: Final = 5.0
 LEDGER_SECONDS: Final = 0.5
-UNTOLD_SECONDS: Final = 0.02  # until an uploader whose inbox was full is told again
+TELL_SECONDS: Final = (
+    0.1  # between two hints to the uploader: each transaction of the ledger writes some 40 kB
+)
+TELL_AT_ONCE: Final = 64  # objects that do not wait for that
 CHORES_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
 
@@ -105,6 +108,7 @@ class Loop:
         self._period = min(1.0, quiet / 4)
         self._next_scan = 0.0
         self._next_flush = 0.0
+        self._next_tell = 0.0
         self._next_chores = 0.0
         self._deaths_told = 0
         self._drained_scan = False
@@ -116,13 +120,16 @@ class Loop:
         self._selector.register(self._asked, selectors.EVENT_READ, self._asked)
         while not (self._asked.made and self._is_drained()):
             self._turn()
+        self._shell.ledger.flush()
         self._outbox.tell(self._shell.ready)
         self._selector.unregister(self._inbox)
         self._selector.unregister(self._asked)
 
     def _turn(self) -> None:
         wait = max(self._next_scan - time.monotonic(), 0.0)
-        events = self._selector.select(min(wait, UNTOLD_SECONDS) if self._shell.ready else wait)
+        if self._shell.ready:
+            wait = min(wait, max(self._next_tell - time.monotonic(), 0.0))
+        events = self._selector.select(wait)
         now = time.monotonic()
         for key, _ in events:
             match key.data:
@@ -138,9 +145,11 @@ class Loop:
             self._scan(now)
         self._shell.queues.wake(now)
         self._dispatch()
-        if self._shell.ready or now >= self._next_flush:
+        ready = len(self._shell.ready)
+        if (ready and (now >= self._next_tell or ready >= TELL_AT_ONCE)) or now >= self._next_flush:
             self._shell.ledger.flush()  # before the uploader can end their way
             self._outbox.tell(self._shell.ready)
+            self._next_tell = now + TELL_SECONDS
             self._next_flush = now + LEDGER_SECONDS
             self._count()
         if now >= self._next_chores:

@@ -25,7 +25,7 @@ CALLS: Final = {
 }
 ERRORS: Final = ("ENOSPC", "EIO", "EDQUOT")
 ROLES: Final = ("receiver", "coordinator", "worker", "uploader")
-QUIET = 3.0
+QUIET = 10.0  # longer than a role takes to come up again on a busy machine, as the default of a minute is
 SEND_SECONDS = 60.0
 CASE_SECONDS = 2.5
 LASTING_SECONDS = 1.0

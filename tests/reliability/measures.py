@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.reliability import clock, crowd, disk, hostile, kills, network, outage, power, soak
+from tests.reliability import clock, crowd, disk, hostile, huge, kills, network, outage, power, soak, written
 from tests.reliability.book import Measure
 
 MEASURES: Final[tuple[Measure, ...]] = (
@@ -16,6 +16,8 @@ MEASURES: Final[tuple[Measure, ...]] = (
     clock.MEASURE,
     crowd.SLOW,
     crowd.MANY,
+    huge.MEASURE,
     hostile.MEASURE,
     soak.MEASURE,
+    written.MEASURE,
 )
