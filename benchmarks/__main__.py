@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every benchmark, one after the other, then docs/benchmarks.{json,md,svg}."""
+"""`python -m benchmarks`: every benchmark, one after the other, then docs/benchmarks.json, .md and pictures."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for benchmarks.json, .md and .svg [default: print].",
+    help="Folder for benchmarks.json, .md and pictures [default: print].",
 )
 def main(names: tuple[str, ...], rounds: int, quick: bool, work: Path | None, output: Path | None) -> None:
     """Runs NAMES, or all."""
@@ -81,7 +81,7 @@ def main(names: tuple[str, ...], rounds: int, quick: bool, work: Path | None, ou
         click.echo(render.page(told))
         return
     _write(output, _with_others(output, told))
-    click.echo(f"written: {output}/benchmarks.json, .md, .svg", err=True)
+    click.echo(f"written: {output}/benchmarks.json, .md and pictures", err=True)
 
 
 def _with_others(output: Path, told: dict[str, Any]) -> dict[str, Any]:
@@ -103,10 +103,8 @@ def _write(output: Path, told: dict[str, object]) -> None:
     (output / "benchmarks.json").write_bytes(document)
     read = orjson.loads(document)
     (output / "benchmarks.md").write_text(render.page(read), encoding="utf-8")
-    for benchmark in read["benchmarks"]:
-        if benchmark["name"] == "rewrite":
-            title = "Rewriting 530 KB CT slices, file to file, one core: files per second"
-            (output / "benchmarks.svg").write_text(render.picture(benchmark["rows"], title), encoding="utf-8")
+    for name, drawn in render.pictures(read).items():
+        (output / name).write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

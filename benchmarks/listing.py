@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import orjson
-
 from benchmarks.result import Result, Row, Target
 from engine.platform.database import Database
 from engine.platform.dicomweb.keys import Level
@@ -68,8 +66,7 @@ def measure(database: Database, rounds: int) -> dict[str, tuple[float, ...]]:
     patient = f"{STUDIES // 6:032x}"
 
     def qido() -> object:
-        items, _ = searching.run(TENANT, found, "https://platform.example.org/dicom-web")
-        return orjson.dumps(items)
+        return searching.run(TENANT, found, "https://platform.example.org/dicom-web")
 
     listings: dict[str, Callable[[], object]] = {
         f"the first page of {_PAGE}": lambda: index.studies(TENANT, None, None, _PAGE, 0),

@@ -8,7 +8,15 @@ from xml.sax.saxutils import escape
 
 Json = dict[str, Any]
 
-WIDTH, BAR, LABEL = 720, 26, 300
+WIDTH, BAR, LABEL = 760, 26, 360
+DRAWN = ("files/s", "objects/s")
+PICTURES = {
+    "rewrite": "Rewriting 530 KB CT slices, file to file, one core: files per second",
+    "scale": "penstock batch by workers: objects per second",
+    "receive": "Receiving 530 KB CT slices: objects per second",
+    "tune": "penstock tune beside a full sweep: objects per second",
+}
+"""Benchmarks that are drawn, with their pictures' titles."""
 
 
 def page(told: Json) -> str:
@@ -30,8 +38,8 @@ def page(told: Json) -> str:
         lines += [_target(benchmark["name"], target) for target in benchmark["targets"]]
     for benchmark in told["benchmarks"]:
         lines += ["", f"## {benchmark['title']}", "", benchmark["text"], ""]
-        if benchmark["name"] == "rewrite":
-            lines += ["![files per second](benchmarks.svg)", ""]
+        if benchmark["name"] in PICTURES:
+            lines += [f"![{PICTURES[benchmark['name']]}]({picture_name(benchmark['name'])})", ""]
         lines += ["| | median | spread | |", "| --- | --- | --- | --- |"]
         lines += [_row(row) for row in benchmark["rows"]]
     return "\n".join(lines) + "\n"
@@ -66,8 +74,23 @@ def _row(row: Json) -> str:
     return f"| {row['name']} | {_number(row['median'])} {row['unit']} | {spread} | {row['note']} |"
 
 
+def picture_name(benchmark: str) -> str:
+    """The file beside the page."""
+    return f"benchmarks-{benchmark}.svg"
+
+
+def pictures(told: Json) -> dict[str, str]:
+    """File name → SVG, for what is drawn of a run."""
+    return {
+        picture_name(benchmark["name"]): picture(benchmark["rows"], PICTURES[benchmark["name"]])
+        for benchmark in told["benchmarks"]
+        if benchmark["name"] in PICTURES
+    }
+
+
 def picture(rows: Sequence[Json], title: str) -> str:
-    """Bars of the rows' medians, with their spread, as SVG. Colours are legible on light and dark pages."""
+    """Bars of the medians of the rows that are rates, with their spread, as SVG. Colours are legible on light and dark pages."""
+    rows = [row for row in rows if row["unit"] in DRAWN]
     most = max(row["high"] for row in rows)
     height = BAR * len(rows) + 56
     parts = [
