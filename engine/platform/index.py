@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Row, Select, select, tuple_
@@ -59,7 +60,7 @@ class Index:
         self, tenant: str, hashed_id: str | None, study_instance_uid: str | None, limit: int, offset: int
     ) -> list[StudyRow]:
         """Studies of a tenant, the latest first."""
-        wanted = select(STUDIES).where(STUDIES.c.tenant == tenant)
+        wanted = select(*_STUDY).where(STUDIES.c.tenant == tenant)
         if hashed_id is not None:
             wanted = wanted.where(STUDIES.c.hashed_id == hashed_id)
         if study_instance_uid is not None:
@@ -125,8 +126,10 @@ def _part(
     return wanted
 
 
-def _study(row: Row[tuple[object, ...]]) -> StudyRow:
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name begins with an underscore
-    del fields["tenant"]
-    fields["modalities"] = tuple(filter(None, fields["modalities"].split("\\")))
-    return StudyRow(**fields)
+_STUDY = tuple(STUDIES.c[one.name] for one in fields(StudyRow))
+
+
+def _study(row: Row[Any]) -> StudyRow:
+    values: tuple[Any, ...] = tuple(row)
+    study, hashed_id, modalities, *rest = values
+    return StudyRow(study, hashed_id, tuple(modalities.split("\\")) if modalities else (), *rest)

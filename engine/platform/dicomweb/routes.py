@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
-import orjson
 from sqlalchemy import ColumnElement
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -69,11 +68,8 @@ def _search(level: Level) -> Answering:
         wanted = query.parse(level, request.query_params.multi_items())
         tenant = _tenant(request)
 
-        def run() -> tuple[bytes, bool, int]:
-            found, more = Searching(platform.database).run(tenant, wanted, _base(request), within)
-            return orjson.dumps(found), more, len(found)
-
-        body, more, count = await asyncio.to_thread(run)
+        searching = Searching(platform.database)
+        body, count, more = await asyncio.to_thread(searching.run, tenant, wanted, _base(request), within)
         study = request.path_params.get("study", "")
         detail: dict[str, str | int] = {"level": level.name.lower(), "results": count}
         await _audit(platform, request, "study-search", wanted.hashed_id or study, detail)
