@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import socket
-import ssl
-import threading
 from pathlib import Path
 
 import pytest
 
 from engine.platform.certificates import Authority
 from tests.support.platform_process import Pki, PlatformProcess
+from tests.support.silent_server import SilentServer, old_version, weak_suite
 from tests.support.uploading import (
     ReadySpool,
     UploaderProcess,
@@ -24,35 +22,6 @@ from tests.support.uploading import (
 pytest_plugins = ("tests.support.stow_fixtures",)
 
 
-class SilentServer:
-    """A TLS server that counts the bytes of application data that it gets."""
-
-    def __init__(self, certificate: tuple[Path, Path]) -> None:
-        self.application_bytes = 0
-        self.handshakes = 0
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(*certificate)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                plain, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                with self._context.wrap_socket(plain, server_side=True) as tls:
-                    self.application_bytes += len(tls.recv(1000))
-            except OSError:
-                plain.close()
-            self.handshakes += 1
-
-    def close(self) -> None:
-        self._listener.close()
-
-
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
@@ -60,8 +29,11 @@ class SilentServer:
         ("other-ca", "platform-ca-unknown"),
         ("other-host", "platform-host-mismatch"),
         ("client-certificate", "platform-certificate-wrong"),
+        ("tls-1.1", "tls-failed"),
+        ("weak-suite", "tls-failed"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_a_platform_that_is_not_who_it_should_be_gets_not_a_byte(
     tmp_path: Path, pki: Pki, ready: ReadySpool, wrong: str, code: str
 ) -> None:
@@ -71,8 +43,11 @@ def test_a_platform_that_is_not_who_it_should_be_gets_not_a_byte(
         "other-ca": lambda: Authority.new().issue_server(["localhost"]),
         "other-host": lambda: pki.authority.issue_server(["elsewhere.example"]),
         "client-certificate": lambda: pki.authority.issue_client("Hospital X"),
+        "tls-1.1": lambda: pki.authority.issue_server(["localhost"]),
+        "weak-suite": lambda: pki.authority.issue_server(["localhost"]),
     }[wrong]()
-    server = SilentServer(pki.keep(f"wrong-{wrong}", credential))
+    weakened = {"tls-1.1": old_version, "weak-suite": weak_suite}.get(wrong)
+    server = SilentServer(pki.keep(f"wrong-{wrong}", credential), weakened)
     ready.add(1)
     uploader = UploaderProcess(tmp_path / "gateway", ready, pki, f"https://localhost:{server.port}").start()
     try:
