@@ -68,6 +68,7 @@ class Telling:
         return web.json_response(told, status=503 if reasons else 200, headers=_HEADERS)
 
     async def index(self, _: web.Request) -> web.Response:
+        """The page for people. Its rates need two snapshots that are not too near and not too far."""
         before = self._last
         now = self._snapshot()
         if before is None or not SHORTEST <= now.at - before.at <= LONGEST:
