@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
 from engine.demo import stage
 from engine.demo.stage import CALLED, CALLING, HOST, Stage
 from engine.dicom import sample
@@ -91,7 +93,7 @@ def test_a_gateway_that_pauses_ends_in_order_and_takes_up_again(tmp_path: Path) 
 
 
 def _takes(scene: Stage) -> bool:
-    pairs = [(sample.CTImageStorage, sample.ExplicitVRLittleEndian)]
+    pairs = [(CTImageStorage, ExplicitVRLittleEndian)]
     try:
         Association(Target(HOST, scene.gateway_port, CALLED, CALLING, 5.0), pairs).release()
     except TransportError:

@@ -78,7 +78,7 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One row, or a part of one: `row` is its number in the table of promises. `full` and `few` are the counts of
-    the whole run and of the one in continuous integration, in `unit`s."""
+    the whole run and of the one in continuous integration (0: it is not run there), in `unit`s."""
 
     name: str
     row: str

@@ -131,7 +131,7 @@ MEASURE = Measure(
     goal="0 passes sealed early, 0 studies split",
     unit="jumps",
     full=200,
-    few=4,
+    few=2,
     do=jumps,
     note="""
 A preloaded library (`tests/support/clock.c`) gives the gateway's processes another wall clock, which jumps when half of a study

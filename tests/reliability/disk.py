@@ -171,7 +171,7 @@ MEASURE = Measure(
     goal="0 false Success, nothing lost, doubled or split; heals by itself",
     unit="cases",
     full=1000,
-    few=12,
+    few=6,
     do=faults,
     note="""
 `strace -e inject` puts an error in the place of the n-th call of a kind in a running receiver, coordinator, worker or uploader,

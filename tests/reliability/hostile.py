@@ -212,7 +212,7 @@ MEASURE = Measure(
     goal="all refused, the good sender unaffected; the receiver grows by < 1 MB in 10⁵",
     unit="callers",
     full=100_000,
-    few=1000,
+    few=400,
     do=hostile,
     note="""
 HTTP and TLS on the port, strangers, titles with paths, line ends, escapes and shell words, PDUs of 4 GB, 16,000 items, command

@@ -146,7 +146,7 @@ MEASURE = Measure(
     goal="≤ 256 MB resident in each process; the digest is right",
     unit="MB",
     full=10_240,
-    few=256,
+    few=64,
     do=huge,
     note="""
 An RLE object in fragments of 16 MB, sent by C-STORE through the gateway to the platform. Every process's resident memory is

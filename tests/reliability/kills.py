@@ -65,7 +65,7 @@ MEASURE = Measure(
     goal="0 acknowledged lost, 0 studies split or doubled, spool and budget empty at the end; recovery ≤ 10 s",
     unit="kills",
     full=1000,
-    few=10,
+    few=8,
     do=kills,
     note="""
 Two senders send studies of 40 objects, each until all of it has its Success; meanwhile a process of the gateway dies every

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.reliability import clock, crowd, disk, hostile, huge, kills, network, outage, power, soak, written
+from tests.reliability import (
+    canaries,
+    clock,
+    crowd,
+    disk,
+    fuzzing,
+    hostile,
+    huge,
+    kills,
+    network,
+    outage,
+    power,
+    soak,
+    written,
+)
 from tests.reliability.book import Measure
 
 MEASURES: Final[tuple[Measure, ...]] = (
@@ -14,10 +28,13 @@ MEASURES: Final[tuple[Measure, ...]] = (
     outage.MEASURE,
     network.MEASURE,
     clock.MEASURE,
+    fuzzing.MUTANTS,
+    fuzzing.CUTS,
     crowd.SLOW,
     crowd.MANY,
     huge.MEASURE,
     hostile.MEASURE,
+    canaries.MEASURE,
     soak.MEASURE,
     written.MEASURE,
 )

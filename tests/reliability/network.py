@@ -80,7 +80,7 @@ MEASURE = Measure(
     goal="0 lost, split, doubled or corrupt",
     unit="cuts",
     full=5000,
-    few=60,
+    few=30,
     do=network,
     note="""
 All connections go through relays that give most of them a fate by the seed: after some bytes, few or many, inside an object or

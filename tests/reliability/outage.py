@@ -115,7 +115,7 @@ MEASURE = Measure(
     goal="0 lost, 0 doubled; ingest goes on; drains in ≤ 1.2 × the ideal time",
     unit="seconds",
     full=3600,
-    few=15,
+    few=8,
     do=outage,
     note="""
 The platform dies and stays away while three studies a second come in; every one of them must be taken at once. When it is back,

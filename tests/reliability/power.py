@@ -124,7 +124,7 @@ MEASURE = Measure(
     goal="0 acknowledged lost, 0 studies split or doubled, spool and budget empty at the end; recovery ≤ 10 s",
     unit="cuts",
     full=200,
-    few=4,
+    few=3,
     do=cuts,
     note="""
 The spool is an ext4 file system in a file, on a loop device. A cut is its shutdown ioctl (0x8004587d) with flag 2: neither the

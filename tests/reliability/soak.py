@@ -102,7 +102,7 @@ MEASURE = Measure(
     goal="resident memory and descriptors grow by ≤ 1 % a day",
     unit="minutes",
     full=1440,
-    few=1,
+    few=0,
     do=soak,
     note="""
 Two studies a second, each on an association of its own, and all of them compared with what arrived. Every ten seconds each
