@@ -6,25 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 
-from engine import log
-from engine.errors import PenstockError, Refusal, TransportError
-from engine.platform import receipts, stow
-from engine.platform.answers import json_answer, problem_answer
+from engine.errors import Refusal, SpoolError, TransportError
+from engine.platform import auditing, store_route
+from engine.platform.answers import json_answer
 from engine.platform.dicomweb import routes as dicomweb
+from engine.platform.dicomweb.query import HASHED_ID
 from engine.platform.parts import Platform
 from engine.platform.tls import PEER, Peer
 
 REQUESTS_AT_ONCE = 64
 _MOST_LISTED = 1000
-_DRAINED_BYTES = 16 << 20
-_DRAIN_SECONDS = 5.0
-_LOG = log.get("platform")
 
 
 def routes(platform: Platform) -> list[BaseRoute]:
@@ -33,7 +30,7 @@ def routes(platform: Platform) -> list[BaseRoute]:
 
     async def store(request: Request) -> Response:
         async with slots:
-            return await _store(platform, request)
+            return await store_route.store(platform, request, peer_of_request(request))
 
     def route(path: str, name: str, work: Callable[[Platform, Request], Awaitable[Response]]) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -68,41 +65,6 @@ def peer_of_request(request: Request) -> Peer:
     return peer
 
 
-async def _store(platform: Platform, request: Request) -> Response:
-    body = request.stream()
-    try:
-        peer = peer_of_request(request)
-        if platform.committer.failed:
-            raise platform.committer.refusal()
-        with stow.Intake(platform.storage, platform.master, peer, request.path_params.get("study")) as intake:
-            await stow.receive(body, request.headers.get("content-type", ""), intake)
-            stored = await intake.commit(platform.committer)
-            answer = receipts.response(stored, intake.failures, platform.signing)
-    except PenstockError as problem:
-        _LOG.warning("request-refused", code=problem.code)
-        return problem_answer(problem, close=not await _drain(body))
-    if not stored and not intake.failures:
-        return problem_answer(Refusal("multipart", "the request holds no object"))
-    status = 200 if not intake.failures else 202 if stored else 409
-    return Response(answer, status, {"cache-control": "no-store"}, media_type="application/dicom+json")
-
-
-async def _drain(body: AsyncIterator[bytes]) -> bool:
-    """Read what is left of a refused body, so that the client gets to read the answer; False if it is too
-    much.
-    """
-    drained = 0
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for piece in body:
-                drained += len(piece)
-                if drained > _DRAINED_BYTES:
-                    return False
-    except TimeoutError:
-        return False
-    return True
-
-
 async def _health(platform: Platform, request: Request) -> Response:
     peer_of_request(request)
     failed = platform.committer.failed
@@ -121,6 +83,8 @@ async def _studies(platform: Platform, request: Request) -> Response:
     found = await asyncio.to_thread(
         platform.library.studies, peer_of_request(request).tenant, hashed_id, study, limit, offset
     )
+    asked = hashed_id if hashed_id is not None and HASHED_ID.fullmatch(hashed_id) else ""
+    await auditing.record(platform, request, "study-search", asked, {"results": len(found)})
     listed = [
         {
             "study_instance_uid": row.study_instance_uid,
@@ -162,9 +126,14 @@ async def _instances(platform: Platform, request: Request) -> Response:
 
 async def _object(platform: Platform, request: Request) -> Response:
     study, instance = request.path_params["study"], request.path_params["instance"]
-    row, chunks = await asyncio.to_thread(
-        platform.library.open, peer_of_request(request).tenant, study, instance
-    )
+    tenant = peer_of_request(request).tenant
+    try:
+        row, chunks = await asyncio.to_thread(platform.library.open, tenant, study, instance)
+    except SpoolError as problem:
+        detail = {"instance": instance, "code": problem.code}
+        await auditing.record(platform, request, "object-download", study, detail, outcome="failed")
+        raise
+    await auditing.record(platform, request, "object-download", study, {"instance": instance})
     headers = {
         "content-length": str(row.length),
         "cache-control": "no-store",

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from engine.errors import PenstockError, TransportError
-from engine.platform.audit.actor import Outcome
+from engine.platform import auditing
 from engine.platform.database.objects import SERIES, STUDIES
 from engine.platform.dicomweb import accept, bodies, query
 from engine.platform.dicomweb.keys import Level
@@ -72,7 +72,7 @@ def _search(level: Level) -> Answering:
         body, count, more = await asyncio.to_thread(searching.run, tenant, wanted, _base(request), within)
         study = request.path_params.get("study", "")
         detail: dict[str, str | int] = {"level": level.name.lower(), "results": count}
-        await _audit(platform, request, "study-search", wanted.hashed_id or study, detail)
+        await auditing.record(platform, request, "study-search", wanted.hashed_id or study, detail)
         headers = dict(_HEADERS)
         warnings = [f'299 penstock: "not matched: {name}"' for name in wanted.ignored[:8]]
         if more and wanted.capped:
@@ -142,31 +142,10 @@ async def _begin(
         pieces = await asyncio.to_thread(make)
     except PenstockError as problem:
         failed = {**detail, "code": problem.code}
-        await _audit(platform, request, event, place["study"], failed, outcome="failed")
+        await auditing.record(platform, request, event, place["study"], failed, outcome="failed")
         raise
-    await _audit(platform, request, event, place["study"], detail)
+    await auditing.record(platform, request, event, place["study"], detail)
     return pieces
-
-
-async def _audit(
-    platform: Platform,
-    request: Request,
-    event: str,
-    subject: str,
-    detail: dict[str, str | int],
-    *,
-    outcome: Outcome = "success",
-) -> None:
-    who = request.state.who
-    await asyncio.to_thread(
-        platform.audit.record,
-        event,
-        actor=who.actor,
-        tenant=who.tenant,
-        outcome=outcome,
-        subject=subject,
-        detail=detail,
-    )
 
 
 def _tenant(request: Request) -> str:
