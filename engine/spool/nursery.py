@@ -44,14 +44,16 @@ class Nursery:
         here and never twice."""
         if self._made % FILES == 0:
             self._move_on()
-        descriptor = os.open(
-            "new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=self._folder
-        )
+        try:
+            descriptor = self._open()
+        except FileExistsError:  # an earlier one could neither be moved nor removed
+            os.unlink("new", dir_fd=self._folder)
+            descriptor = self._open()
         try:
             os.rename("new", name, src_dir_fd=self._folder, dst_dir_fd=folder)
         except OSError:
             os.close(descriptor)
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink("new", dir_fd=self._folder)
             raise
         self._made += 1
@@ -63,15 +65,22 @@ class Nursery:
             self._folder = -1
         shutil.rmtree(self._root)
 
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return os.open("new", flags, 0o600, dir_fd=self._folder)
+
     def _move_on(self) -> None:
         name = f"{self._made // FILES:x}"
         path = self._root / name
         path.mkdir(mode=0o700, exist_ok=True)
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if self._folder >= 0:
-            os.close(self._folder)
-            (self._root / self._name).rmdir()
-        self._folder, self._name = folder, name
+        before, self._folder = self._folder, folder
+        left, self._name = self._name, name
+        if before >= 0:
+            os.close(before)
+        if left not in {"", name}:
+            with contextlib.suppress(OSError):  # an empty folder more, until the next start
+                (self._root / left).rmdir()
 
 
 def spread(path: Path) -> None:
