@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,13 @@ class Browser:
         """What the browser's console says: errors of scripts, and breaches of the content security policy."""
         return [str(line["message"]) for line in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
-    def emulate(self, width: int, height: int, *, mobile: bool = False, **features: str) -> None:
-        """A screen of this size, and media features such as prefers_color_scheme="dark"."""
+    def emulate(
+        self, width: int, height: int, *, mobile: bool = False, features: Mapping[str, str] | None = None
+    ) -> None:
+        """A screen of this size, and media features such as {"prefers-color-scheme": "dark"}."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        named = [{"name": name, "value": value} for name, value in (features or {}).items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
 
     def shot(self, path: Path) -> None:
