@@ -13,11 +13,6 @@ from engine.config import (
 from engine.config.destinations import PLATFORM, section_of
 from engine.spool.layout import Spool
 from engine.uploader.carrier import Carrier
-from engine.uploader.dicom import DicomCarrier
-from engine.uploader.folder import FolderCarrier
-from engine.uploader.penstock import PenstockCarrier
-from engine.uploader.receipt_keys import KeyStore
-from engine.uploader.stow import StowCarrier
 from engine.uploader.trouble import Troubles
 
 _PLACES = {DicomDestination: "host", FolderDestination: "path", S3Destination: "endpoint"}
@@ -33,18 +28,30 @@ def troubles_of(destination: DestinationConfig) -> Troubles:
 
 
 def carrier_for(destination: DestinationConfig, spool: Spool) -> Carrier:
-    """Inside a running event loop. Raises ConfigError when a file that the configuration names cannot be used."""
+    """Inside a running event loop. Raises ConfigError when a file that the configuration names cannot be used.
+
+    A kind is imported where it is used: pynetdicom alone costs 40 MB and half a second.
+    """
     troubles = troubles_of(destination)
     match destination:
         case PenstockDestination():
+            from engine.uploader.penstock import PenstockCarrier
+            from engine.uploader.receipt_keys import KeyStore
+
             return PenstockCarrier(destination, troubles, KeyStore(spool.root))
         case StowDestination():
+            from engine.uploader.stow import StowCarrier
+
             return StowCarrier(destination, troubles)
         case DicomDestination():
+            from engine.uploader.dicom import DicomCarrier
+
             return DicomCarrier(destination, troubles)
         case FolderDestination():
+            from engine.uploader.folder import FolderCarrier
+
             return FolderCarrier(destination, troubles)
         case S3Destination():
-            from engine.uploader.s3 import S3Carrier  # obstore is loaded where it is used
+            from engine.uploader.s3 import S3Carrier
 
             return S3Carrier(destination, troubles)
