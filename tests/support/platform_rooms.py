@@ -38,8 +38,8 @@ class Rooms:
 
 
 @contextmanager
-def rooms(folder: Path, database_url: str = "", *, oidc: bool = True) -> Iterator[Rooms]:
-    """An empty platform in a folder; passwords cost next to nothing."""
+def rooms(folder: Path, database_url: str = "", *, oidc: str = _OIDC) -> Iterator[Rooms]:
+    """An empty platform in a folder; passwords cost next to nothing. `oidc` is its `[web.oidc]`."""
     pki = Pki(folder / "tls")
     MasterKey.write_new(folder / "master-key")
     secret = folder / "oidc-secret"
@@ -48,8 +48,7 @@ def rooms(folder: Path, database_url: str = "", *, oidc: bool = True) -> Iterato
     config_file = folder / "platform.toml"
     config_file.write_text(
         f'[platform]\ncertificate = "{pki.server[0]}"\nkey = "{pki.server[1]}"\nclient_ca = "{pki.ca}"\n'
-        f'storage = "storage"\nmaster_key_file = "master-key"\ndatabase = "{database_url}"\n[web]\n'
-        + (_OIDC if oidc else "")
+        f'storage = "storage"\nmaster_key_file = "master-key"\ndatabase = "{database_url}"\n[web]\n' + oidc
     )
     config = load_platform(config_file)
     storage = Storage.open(config.platform.storage)

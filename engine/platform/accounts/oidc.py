@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 import orjson
@@ -84,31 +84,25 @@ class Provider:
             "redirect_uri": self.config.redirect_uri,
             "code_verifier": verifier,
         }
-        login = aiohttp.BasicAuth(self.config.client_id, self._secret)
-        answer = await self._fetch("POST", discovered.token_endpoint, data=form, auth=login)
+        answer = await self._fetch("POST", discovered.token_endpoint, form, self._login())
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise AccountError("oidc-token", "the provider gave no ID token")
         return await self._verified(token, nonce, discovered)
 
     async def _verified(self, token: str, nonce: str, discovered: Discovered) -> dict[str, Any]:
-        keys = await self._key_set(discovered)
-        try:
-            decoded = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
-        except ValueError:  # no key of this id, perhaps a new one
+        decoded = _decoded(token, await self._key_set(discovered))
+        if decoded is None:  # perhaps by a key that is newer than what was kept
             self._keys = None
-            keys = await self._key_set(discovered)
-            try:
-                decoded = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
-            except (JoseError, ValueError) as problem:
-                raise _unbelievable(problem) from None
-        except JoseError as problem:
-            raise _unbelievable(problem) from None
+            decoded = _decoded(token, await self._key_set(discovered))
+        if decoded is None:
+            raise AccountError("oidc-token", "the ID token has no signature of the provider")
         claims = dict(decoded.claims)
         try:
             _wanted(self.config, nonce).validate(claims)
         except JoseError as problem:
-            raise _unbelievable(problem) from None
+            why = type(problem).__name__
+            raise AccountError("oidc-token", f"the ID token cannot be believed: {why}") from None
         _check_party(claims, self.config.client_id)
         return claims
 
@@ -141,7 +135,18 @@ class Provider:
         self._keys = (now, keys)
         return keys
 
-    async def _fetch(self, method: str, url: str, **options: Any) -> dict[str, Any]:
+    def _login(self) -> dict[str, str]:
+        """client_secret_basic: RFC 6749, 2.3.1, wants both parts encoded as in a form."""
+        both = f"{quote_plus(self.config.client_id)}:{quote_plus(self._secret)}"
+        return {"authorization": "Basic " + base64.b64encode(both.encode()).decode("ascii")}
+
+    async def _fetch(
+        self,
+        method: str,
+        url: str,
+        form: Mapping[str, str] | None = None,
+        login: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         try:
             async with (
                 aiohttp.ClientSession(timeout=_PATIENCE, trust_env=False) as session,
@@ -150,8 +155,8 @@ class Provider:
                     url,
                     ssl=self._tls,
                     allow_redirects=False,
-                    headers={"accept": "application/json"},
-                    **options,
+                    headers={"accept": "application/json", **(login or {})},
+                    data=form,
                 ) as answer,
             ):
                 body = await answer.content.read(_MOST_BYTES + 1)
@@ -201,8 +206,12 @@ def _check_party(claims: Mapping[str, Any], client_id: str) -> None:
         raise AccountError("oidc-token", "the ID token names nobody")
 
 
-def _unbelievable(problem: Exception) -> AccountError:
-    return AccountError("oidc-token", f"the ID token cannot be believed: {type(problem).__name__}")
+def _decoded(token: str, keys: KeySet) -> jwt.Token | None:
+    """The token if one of the keys has signed it."""
+    try:
+        return jwt.decode(token, keys, algorithms=list(ALGORITHMS))
+    except (JoseError, ValueError):  # the latter: no key of this id, or nothing that is a token
+        return None
 
 
 def read_secret(path: Path) -> str:
