@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from engine.spool import nursery
 from engine.spool.nursery import FILES, Nursery
 
 Faults = dict[str, int]
@@ -33,7 +32,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
         return call
 
     for name in ("rename", "unlink", "rmdir", "mkdir", "open"):
-        monkeypatch.setattr(nursery.os, name, guarded(name))
+        monkeypatch.setattr(os, name, guarded(name))
     return left
 
 
