@@ -51,6 +51,8 @@ class CountingRelay:
         self.upward = 0
         self.connections = 0
         self._to = port
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -63,8 +65,10 @@ class CountingRelay:
                 return
             self.connections += 1
             server = socket.create_connection(("127.0.0.1", self._to))
-            for source, target, counts in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self._pass_on, args=(source, target, counts), daemon=True).start()
+            self._sockets += [client, server]
+            for ways in ((client, server, True), (server, client, False)):
+                self._threads.append(threading.Thread(target=self._pass_on, args=ways, daemon=True))
+                self._threads[-1].start()
 
     def _pass_on(self, source: socket.socket, target: socket.socket, counts: bool) -> None:
         with contextlib.suppress(OSError):
@@ -77,8 +81,15 @@ class CountingRelay:
                 one.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Take no more connections."""
+        """End all connections, and take no more."""
         self._listener.close()
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for one in self._sockets:
+            one.close()
 
 
 def old_version(context: ssl.SSLContext) -> None:
