@@ -45,6 +45,7 @@ def command(config_file: Path, as_json: bool) -> int:
     from engine.spool import inventory
     from engine.spool.layout import Spool
     from engine.spool.ledger import Ledger
+    from engine.supervisor.notes import notes
     from engine.supervisor.view import view
 
     config = load_gateway(config_file)
@@ -54,7 +55,7 @@ def command(config_file: Path, as_json: bool) -> int:
     if running:
         time.sleep(RATE_SECONDS)
     after = Snapshot.take(spool.run)
-    seen = view(config.gateway.name, before, after, running=running)
+    seen = view(config.gateway.name, before, after, running=running, notes=notes(spool.run))
     found = inventory.take(spool)
     totals: dict[str, int] = {}
     receipts: dict[str, dict[str, int]] = {}

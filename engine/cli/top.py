@@ -82,10 +82,12 @@ class Watcher:
     def look(self) -> View:
         """The gateway now, with the rates since the last look."""
         from engine.spool import inventory
+        from engine.supervisor.notes import notes
         from engine.supervisor.view import view
 
         before, self._last = self._last, self._take()
-        return view(self._name, before, self._last, running=inventory.is_running(self._spool))
+        running = inventory.is_running(self._spool)
+        return view(self._name, before, self._last, running=running, notes=notes(self._spool.run))
 
     def _take(self) -> Snapshot:
         from engine.metrics.reading import Snapshot

@@ -63,6 +63,8 @@ def _limit(view: View) -> RenderableType:
     told = Text(f"▶ {visible(limit.words)}", style=style)
     if limit.advice:
         told.append(f"\n  {visible(limit.advice)}", style="dim not bold")
+    for note in view.notes:
+        told.append(f"\n  {visible(note)}", style="red not bold")
     return told
 
 

@@ -28,6 +28,7 @@ from engine.supervisor import preflight, summary
 from engine.supervisor.drift import Drift
 from engine.supervisor.forecast import Forecast
 from engine.supervisor.gauges import Gauges
+from engine.supervisor.notes import notes
 from engine.supervisor.reload import difference
 from engine.supervisor.roles import Role, roles_of
 from engine.supervisor.view import View, view
@@ -139,7 +140,7 @@ class Supervisor:
 
     def look(self, before: Snapshot, after: Snapshot) -> View:
         """The gateway as operators see it."""
-        return view(self._config.gateway.name, before, after, running=True)
+        return view(self._config.gateway.name, before, after, running=True, notes=notes(self._spool.run))
 
     def numbers(self) -> dict[str, float]:
         """All metrics of all processes, with those that only the supervisor can see brought up to date."""

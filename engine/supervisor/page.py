@@ -49,6 +49,7 @@ def render(view: View) -> str:
         f"<header><h1>{escape(view.name)}</h1>",
         f"<span class=soft>Penstock {VERSION} · up {words.span(view.up_seconds)}</span></header>",
         f"<p class='{kind}' id=limit><b>{escape(limit.words)}</b>{escape(limit.advice)}</p>",
+        *(f"<p class=bad>{escape(note)}</p>" for note in view.notes),
         "<h2>The way of an object</h2><div class=way>",
         *(_stage(view, index) for index in range(len(view.stages))),
         "</div>",

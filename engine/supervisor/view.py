@@ -79,14 +79,15 @@ class View:
     split_studies: int
     quarantine: int
     quarantined: Mapping[str, float]
+    notes: tuple[str, ...]
 
     def document(self) -> dict[str, object]:
         """All of it for JSON."""
         return asdict(self)
 
 
-def view(name: str, before: Snapshot, after: Snapshot, *, running: bool) -> View:
-    """What the gateway called `name` did between the two, and how it is at the second."""
+def view(name: str, before: Snapshot, after: Snapshot, *, running: bool, notes: tuple[str, ...] = ()) -> View:
+    """What the gateway called `name` did between the two, and how it is at the second; `notes`: what it says in words."""
     flowed = flow(before, after)
     limit = bottleneck(flowed, os.cpu_count() or 1)
     if not running:
@@ -117,6 +118,7 @@ def view(name: str, before: Snapshot, after: Snapshot, *, running: bool) -> View
         split_studies=int(after.total("penstock_split_studies_total")),
         quarantine=int(after.total("penstock_quarantine_objects")),
         quarantined=after.by("penstock_quarantined_objects_total", "reason"),
+        notes=notes if running else (),
     )
 
 

@@ -11,9 +11,12 @@ import pytest
 from rich.console import Console
 
 from engine.cli.top_view import WIDTH, picture
+from engine.keeper import notice
+from engine.keeper.states import KeeperState
 from engine.metrics.reading import Snapshot
 from engine.spool.layout import Spool
 from engine.supervisor import page, words
+from engine.supervisor.notes import notes
 from engine.supervisor.view import View, view
 from tests.support.cli import penstock
 from tests.support.views import busy_view
@@ -188,3 +191,26 @@ def test_the_disk_is_full_fills_or_does_not() -> None:
         "full",
         "full in 1 min 1 s at this rate",
     ]
+
+
+def test_what_is_waited_for_is_said_in_words(tmp_path: Path) -> None:
+    assert notes(tmp_path) == ()
+    notice.write(
+        tmp_path, notice.Notice(KeeperState.WAITING, 0.0, trouble=notice.Trouble("x", "no route to it"))
+    )
+    error = {"code": "platform-unreachable", "message": "the platform refuses connections"}
+    sending = {"kind": "folder", "state": "sending"}
+    destinations = {"platform": {"kind": "penstock", "state": "waiting", "error": error}, "export": sending}
+    (tmp_path / "uploader.json").write_bytes(orjson.dumps({"state": "waiting", "destinations": destinations}))
+    told = notes(tmp_path)
+    assert told == (
+        "the keeper waits for the hash secret from the platform: no route to it",
+        "platform: the platform refuses connections",
+    )
+    (tmp_path / "uploader.json").write_bytes(b"{")
+    assert notes(tmp_path) == told[:1]
+    nothing = Snapshot({}, 0.0)
+    shown = view("north", nothing, nothing, running=True, notes=told)
+    for word in told:
+        assert word in " ".join(" ".join(drawn(shown)).split()) and word in page.render(shown)
+    assert view("north", nothing, nothing, running=False, notes=told).notes == ()
