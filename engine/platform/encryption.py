@@ -69,6 +69,7 @@ class EncryptedWriter:
     def finish(self) -> bytes:
         """Write the last chunk; returns the BLAKE3 digest (32 bytes) of the plaintext."""
         self._flush(last=True)
+        self._chunk = self._out = bytearray()  # the object may wait for its commit, with many others
         return self._hash.digest()
 
     def _flush(self, *, last: bool) -> None:
