@@ -10,10 +10,10 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 
-from engine._native.reader import read_meta
+from engine._native.reader import NeedMore, Refused, read_meta
 from engine._native.upper_layer import command_pdus, data_header
 from engine.config import DicomDestination
-from engine.errors import PenstockError, TransportError
+from engine.errors import PenstockError, SpoolError, TransportError
 from engine.scu.association import Association, Target
 from engine.scu.proposal import MAX_CONTEXTS
 from engine.spool.killpoint import reached
@@ -244,8 +244,10 @@ class _Sending:
             yield vectors
 
     def _data_set_size(self) -> int:
-        head = self._item.head
-        self._start = read_meta(head, self._item.size).start
+        try:
+            self._start = read_meta(self._item.head, self._item.size).start
+        except (NeedMore, Refused) as problem:  # no plan of ours
+            raise LocalFault(self._item, SpoolError("no-file-meta", "the plan has no file meta")) from problem
         return self._item.size - self._start
 
     def _pieces(self) -> Iterator[bytes | memoryview]:

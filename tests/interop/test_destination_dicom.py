@@ -229,6 +229,18 @@ def test_a_class_that_the_peer_does_not_take_is_named_and_holds_up_nobody(
     assert uploader.stop() == 0
 
 
+def test_a_plan_without_file_meta_is_quarantined(
+    tmp_path: Path, ready: ReadySpool, scripted: Scripted
+) -> None:
+    names = [ready.add(number) for number in range(3)]
+    ready.spoil(names[1])
+    uploader = sends_to(tmp_path, ready, scripted.port).start()
+    until(lambda: not ready.left())
+    assert {name: why["code"] for name, why in ready.quarantined().items()} == {names[1]: "no-file-meta"}
+    assert len(scripted.stored) == 2
+    assert uploader.stop() == 0
+
+
 def test_a_rejected_association_says_what_to_do(
     tmp_path: Path, ready: ReadySpool, scripted: Scripted
 ) -> None:
