@@ -50,6 +50,7 @@ def _where(story: Story) -> RenderableType:
     grid.add_column(overflow="fold")
     grid.add_row("hashed ID", f"{story.hashed_id}, as `penstock hash` gives it")
     grid.add_row("found by", f"GET {story.listing}")
+    grid.add_row("looked up", f"{story.calculator}, the Patient Hash Calculator")
     grid.add_row("study", f"{story.study_instance_uid}, {story.stored} objects")
     grid.add_row(
         "time", f"{story.acknowledged:.2f} s until acknowledged, {story.arrived:.2f} s until on the platform"

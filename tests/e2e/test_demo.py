@@ -30,6 +30,8 @@ def test_as_json_it_is_one_document_and_every_check_holds() -> None:
     assert story["study"]["objects"] == story["platform"]["objects"] == 4
     lines = {line["name"]: line for line in story["attributes"]}
     assert lines["Patient ID"]["after"] == story["platform"]["hashed_id"] != lines["Patient ID"]["before"]
+    assert story["platform"]["calculator"].endswith("/calculator")
+    assert any("calculator" in check["what"] and check["holds"] for check in story["checks"])
     assert lines["Pixel data, BLAKE3"]["before"] == lines["Pixel data, BLAKE3"]["after"]
     assert told.stderr == b""
 
