@@ -21,6 +21,7 @@ _LOG = log.get("receiver")
 
 UNEXPECTED_PDU = 2
 INVALID_PARAMETER = 6
+MARK_SECONDS = 1.0
 
 
 class Association(asyncio.BufferedProtocol):
@@ -275,6 +276,20 @@ class Association(asyncio.BufferedProtocol):
             self._operations.abandon()
         self._leave()
 
+    def _mark(self, mark: Callable[[], None], identifier: str, *, again: bool = False) -> None:
+        """Says in the spool that an association is over. While the disk refuses, its passes stay open: late, never split."""
+        try:
+            mark()
+        except OSError as error:
+            if not again:
+                _LOG.failure("association-not-marked", error, association=identifier)
+            loop = asyncio.get_running_loop()
+            loop.call_later(MARK_SECONDS, lambda: self._mark(mark, identifier, again=True))
+            return
+        if again:
+            _LOG.info("association-marked", association=identifier)
+        self._services.hints.send((f"-{identifier}",))
+
     def _leave(self) -> None:
         """Lets go of the association's passes when its last object is settled, and of this when the socket
         is closed too."""
@@ -283,12 +298,7 @@ class Association(asyncio.BufferedProtocol):
         if accepted is not None and self._how and (operations is None or not operations.due):
             self._accepted = None
             mark = associations.released if self._how == "released" else associations.aborted
-            try:
-                mark(services.spool, accepted.identifier)
-            except OSError as error:
-                # Its passes stay open until a restart says what became of it: late, but never split.
-                _LOG.failure("association-not-marked", error, association=accepted.identifier)
-            services.hints.send((f"-{accepted.identifier}",))
+            self._mark(lambda: mark(services.spool, accepted.identifier), accepted.identifier)
             services.counters.open.add(-1)
             services.peers[accepted.peer].ended()
             objects = operations.stored if operations is not None else 0

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.receiver import association
 from engine.receiver.limits import Limits
 from engine.receiver.server import BROKEN
+from engine.spool import associations
 from engine.spool.budget import Budget
 from engine.spool.intake import RESERVE
+from engine.spool.layout import Spool
 from engine.spool.writeback import Writeback
 from tests.support.receiver import (
     CT,
@@ -157,3 +160,25 @@ def test_an_association_that_cannot_be_noted_is_asked_to_come_back(tmp_path: Pat
         folder.mkdir()
         with Peer(receiver.port) as peer:
             peer.associate()
+
+
+def test_the_end_of_an_association_that_cannot_be_noted_is_noted_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = associations.released
+    refusals = [OSError(errno.EDQUOT, "quota"), OSError(errno.EDQUOT, "quota")]
+
+    def refuse(spool: Spool, association: str) -> None:
+        if refusals:
+            raise refusals.pop()
+        released(spool, association)
+
+    monkeypatch.setattr(associations, "released", refuse)
+    monkeypatch.setattr(association, "MARK_SECONDS", 0.05)
+    with receiving(config(tmp_path)) as receiver:
+        with Peer(receiver.port) as peer:
+            peer.associate()
+            assert peer.store("1.2.1") == 0
+            peer.release()
+        wait(lambda: not list(receiver.spool.associations.iterdir()), "the note of its end")
+        assert not refusals
