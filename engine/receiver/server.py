@@ -134,6 +134,7 @@ class Server:
             loop.call_soon_threadsafe(services.intake.settle, group)
 
         def after(group: Group) -> None:
+            loop.call_soon(services.intake.prepare)  # when the loop has put the answers on their sockets
             services.counters.commits.add()
             services.counters.commit_seconds.add(group.seconds)
             services.observer.group(group)

@@ -168,6 +168,11 @@ class Intake:
             error = error or self._rename(incoming)
         self.settle(Group(((incoming, error),), time.monotonic() - began))
 
+    def prepare(self) -> None:
+        """Does ahead what the next object would wait for. On the owner's thread, when everybody has his answer."""
+        if self.alone and not self.broken:
+            self._nursery.prepare()
+
     def settle(self, group: Group) -> None:
         """On the owner's thread: gives back what was refused, and tells everybody who waits."""
         for incoming, error in group.results:

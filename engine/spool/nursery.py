@@ -35,6 +35,7 @@ class Nursery:
         self._made = 0
         self._folder = -1
         self._name = ""
+        self._spare = -1
 
     def create(self, name: str, folder: int) -> int:
         """Makes the file `name` in the folder that the descriptor `folder` names; a descriptor open for
@@ -42,13 +43,8 @@ class Nursery:
 
         OSError as open(2) and rename(2) raise it. A file of that name would be replaced: names are made
         here and never twice."""
-        if self._made % FILES == 0:
-            self._move_on()
-        try:
-            descriptor = self._open()
-        except FileExistsError:  # an earlier one could neither be moved nor removed
-            os.unlink("new", dir_fd=self._folder)
-            descriptor = self._open()
+        descriptor = self._spare if self._spare >= 0 else self._bear()
+        self._spare = -1
         try:
             os.rename("new", name, src_dir_fd=self._folder, dst_dir_fd=folder)
         except OSError:
@@ -59,11 +55,29 @@ class Nursery:
         self._made += 1
         return descriptor
 
+    def prepare(self) -> None:
+        """Makes the next file ahead, while nobody waits for it. What keeps it from that, the next `create` will meet and tell."""
+        if self._spare < 0:
+            with contextlib.suppress(OSError):
+                self._spare = self._bear()
+
     def close(self) -> None:
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1
         shutil.rmtree(self._root)
+
+    def _bear(self) -> int:
+        if self._made % FILES == 0:
+            self._move_on()
+        try:
+            return self._open()
+        except FileExistsError:  # an earlier one could neither be moved nor removed
+            os.unlink("new", dir_fd=self._folder)
+            return self._open()
 
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -88,3 +88,42 @@ def test_a_move_to_the_next_folder_that_fails_is_repeated(
     assert len(list((tmp_path / "target").iterdir())) == FILES + 2
     assert len(os.listdir("/proc/self/fd")) == held, "a descriptor is lost"
     place.close()
+
+
+def test_a_file_made_ahead_is_the_next_one(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Nursery(tmp_path / "run", "receiver")
+    for number in range(2 * FILES):
+        place.prepare()
+        place.prepare()  # one is enough
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", never)
+            make(place, str(number), target)
+    assert len(list((tmp_path / "target").iterdir())) == 2 * FILES
+    held = len(os.listdir("/proc/self/fd"))
+    place.prepare()
+    place.close()
+    assert len(os.listdir("/proc/self/fd")) < held + 1
+    assert not (tmp_path / "run" / "nursery" / "receiver").exists()
+
+
+def never(*_: object, **__: object) -> int:
+    raise AssertionError("opened while somebody waits")
+
+
+def test_what_cannot_be_made_ahead_is_told_when_it_is_needed(
+    tmp_path: Path, target: int, faults: Faults
+) -> None:
+    place = Nursery(tmp_path / "run", "receiver")
+    faults["mkdir"] = 2
+    place.prepare()
+    with pytest.raises(OSError):
+        make(place, "one", target)
+    place.prepare()
+    faults["rename"] = 1
+    with pytest.raises(OSError):
+        make(place, "one", target)
+    make(place, "two", target)
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["two"]
+    place.close()
