@@ -17,6 +17,7 @@ from benchmarks import (
     hmac_batch,
     listing,
     memory,
+    observing,
     receive,
     render,
     rewrite,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
     "listing": (listing.run, 1),
     "gateway": (gateway.run, 1_000),
     "memory": (memory.run, 1),
+    "observing": (observing.run, 1_000),
     "tune": (tuning.run, 300),
 }
 
