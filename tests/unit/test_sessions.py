@@ -159,3 +159,15 @@ def test_a_token_does_not_show_in_a_representation(people: People) -> None:
     people.make()
     begun = people.sign_in()
     assert begun.token not in repr(begun)
+
+
+def test_sessions_that_ended_by_themselves_are_removed_when_others_begin(people: People) -> None:
+    people.make()
+    for _ in range(3):
+        people.sign_in()
+    people.clock.pass_(50_000)
+    for _ in range(62):
+        people.sign_in()
+    with people.database.read() as connection:
+        started = {row.started for row in connection.execute(select(SESSIONS))}
+    assert started == {people.clock.now}

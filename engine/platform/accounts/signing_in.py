@@ -25,6 +25,7 @@ from engine.platform.database.people import ACCOUNTS, SESSIONS
 from engine.platform.errors import AccountError
 
 _LONGEST_TENANT = 63
+_SWEEP_EVERY = 64  # sign-ins of a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class SigningIn:
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._database, self._audit, self._accounts, self._clock = database, audit, accounts, clock
+        self._begun = 0
 
     def by_password(
         self, tenant: str, name: str, password: str, *, address: str, old_token: str = ""
@@ -102,6 +104,10 @@ class SigningIn:
                 subject=account.name,
                 detail={"method": method},
             )
+        self._begun += 1
+        if self._begun % _SWEEP_EVERY == 1:
+            self._accounts.sessions.sweep()
+            self._accounts.attempts.sweep()
         return SignedIn(token, account)
 
     def end(self, person: Person) -> None:
