@@ -56,7 +56,11 @@ def _delivering(flow: Flow) -> Finding | None:
     if flow.processors.get("uploader", 0.0) > FULL and flow.stages["upload"].waiting > FEW:
         return Finding("uploader-processor", "the uploader uses a whole core: it is the limit")
     slowest: tuple[str, DestinationFlow] | None = max(
-        ((name, one) for name, one in flow.destinations.items() if one.busy > FULL and one.waiting > FEW),
+        (
+            (name, one)
+            for name, one in flow.destinations.items()
+            if (one.busy > FULL or flow.paused) and one.waiting > FEW
+        ),
         key=lambda pair: pair[1].waiting,
         default=None,
     )
@@ -67,6 +71,12 @@ def _delivering(flow: Flow) -> Finding | None:
     advice = (
         "more requests_in_flight help if the way there is long; else it is the destination or the network"
     )
+    if flow.paused:
+        return Finding(
+            "outbox-full",
+            f"{name} is the limit: {_wait(one.waiting)} for it, workers pause meanwhile ({rate})",
+            advice,
+        )
     if one.grows > 0:
         return Finding(
             "destination-slow",

@@ -165,6 +165,17 @@ CASES = [
         before=outbox(500, 400)[0],
     ),
     Case(
+        "outbox-full",
+        "platform is the limit: 20,000 objects wait for it, workers pause meanwhile (100 objects/s, 0.0 MB/s)",
+        TWO_WORKERS
+        | outbox(20000, 20000)[1]
+        | objects(90, 0, 100)
+        | stage("upload", 4, 0.5)
+        | waits(0, 400)[1]
+        | {key("pool_paused"): 1.0},
+        before=outbox(20000, 20000)[0],
+    ),
+    Case(
         "uploader-processor",
         "the uploader uses a whole core: it is the limit",
         TWO_WORKERS
