@@ -66,7 +66,7 @@ def test_what_is_damaged_is_no_certificate_and_no_crash(pki: Pki, tmp_path: Path
     assert refused >= len(der)
 
 
-@pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n"])
+@pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----\n", "-----BEGIN X509 CRL-----\nAAAA\n"])
 def test_a_file_without_a_certificate_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.pem"
     path.write_text(text)
