@@ -29,7 +29,7 @@ from tests.reliability.book import Run
 SMALL = sample.Shape(slices=4, size=32)
 GIVE_UP = 1.5
 PAUSE = 0.05
-FIRST_SEED = 100_000
+FIRST_SEED, SEEDS = 100_000, 1000  # so that no value of a sample becomes too long for its VR
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Hospital:
             self._next += 1
             number = self._next
         folder = self.run.work / "studies" / str(number)
-        paths = sample.write(folder, self.run.seed * FIRST_SEED + number, self.shape)
+        paths = sample.write(folder, self.run.seed % SEEDS * FIRST_SEED + number, self.shape)
         made = Sent(number, paths, str(pydicom.dcmread(paths[0], stop_before_pixels=True).PatientID))
         with self._lock:
             self.studies.append(made)
