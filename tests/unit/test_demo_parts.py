@@ -81,7 +81,19 @@ def test_the_stage_has_configurations_that_load_and_files_that_only_we_can_read(
 
 def test_a_folder_with_a_quote_in_its_name_is_written_as_it_is(tmp_path: Path) -> None:
     laid = stage.build(tmp_path / 'a "quoted" \\ name')
-    assert load_gateway(laid.folder / "gateway.toml").uploader.ca == laid.certificates.ca
+    uploader = load_gateway(laid.folder / "gateway.toml").uploader
+    assert uploader is not None and uploader.ca == laid.certificates.ca
+
+
+def test_a_gateway_that_enrols_has_no_secret_and_no_certificate_of_its_own(tmp_path: Path) -> None:
+    laid = stage.build(tmp_path / "stage", enrolled=True)
+    gateway, platform = (
+        load_gateway(laid.folder / "gateway.toml"),
+        load_platform(laid.folder / "platform.toml"),
+    )
+    assert not (laid.folder / "hash-secret").exists() and gateway.identity.secret_file is None
+    assert gateway.enrolment is not None and not gateway.enrolment.is_enrolled
+    assert platform.web is not None and platform.web.port == laid.web_port != 0
 
 
 def _pair(change: bool = True) -> compare.Pair:
