@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy import delete
+
 from engine.config import load_platform
 from engine.platform.administration import administration
 from engine.platform.audit import Entry
+from engine.platform.database.people import ATTEMPTS
 from engine.pseudonymize.identity import HashSecret
 from tests.support.platform_process import HOST, Pki, PlatformProcess, pseudonymized
 
@@ -74,6 +77,11 @@ class WebPlatform:
         """For the enrolment of one gateway."""
         with administration(load_platform(self.config)) as room:
             return room.gateways().new_token(TENANT, room.operator)
+
+    def forget_attempts(self) -> None:
+        """Nobody is locked out any more."""
+        with administration(load_platform(self.config)) as room, room.database.begin() as connection:
+            connection.execute(delete(ATTEMPTS))
 
     def kept(self) -> bytes:
         """All that lies in the platform's folder: database, its log of changes, objects, and the process's log."""
