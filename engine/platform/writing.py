@@ -15,7 +15,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
-    or_,
     select,
     update,
 )
@@ -127,16 +126,18 @@ class Writing:
         self._write(STUDIES, new, more, {**sums, "modalities": bindparam("modalities")})
 
     def _known(self, table: Table, keys: Iterable[Key]) -> dict[Key, Row[Any]]:
-        """The rows of a table that have these primary keys."""
+        """The rows of a table that have these primary keys; their first part is the tenant. Some others may come with them."""
         columns = list(table.primary_key.columns)
-        wanted, found = list(keys), dict[Key, Row[Any]]()
-        for at in range(0, len(wanted), _AT_ONCE):
-            same = [
-                and_(*(column == value for column, value in zip(columns, key, strict=True)))
-                for key in wanted[at : at + _AT_ONCE]
-            ]
-            for row in self._connection.execute(select(table).where(or_(*same))):
-                found[tuple(row[: len(columns)])] = row
+        by_tenant: dict[str, list[Key]] = {}
+        for key in keys:
+            by_tenant.setdefault(key[0], []).append(key)
+        found: dict[Key, Row[Any]] = {}
+        for tenant, named in by_tenant.items():
+            for at in range(0, len(named), _AT_ONCE):
+                page = zip(*named[at : at + _AT_ONCE], strict=True)
+                among = [column.in_(set(values)) for column, values in zip(columns, page, strict=True)]
+                for row in self._connection.execute(select(table).where(columns[0] == tenant, *among[1:])):
+                    found[tuple(row[: len(columns)])] = row
         return found
 
     def _write(self, table: Table, new: list[Values], more: list[Values], sums: Mapping[str, Any]) -> None:
