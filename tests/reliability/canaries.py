@@ -48,8 +48,9 @@ class Watcher:
             with contextlib.suppress(OSError):
                 self._search(f"{name} of the {role}", Path(f"/proc/{pid}/{name}").read_bytes())
         with contextlib.suppress(OSError):
-            for link in os.scandir(f"/proc/{pid}/fd"):
-                self._search(f"an open file's name in the {role}", os.readlink(link.path).encode())
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                name = os.readlink(f"/proc/{pid}/fd/{number}")
+                self._search(f"an open file's name in the {role}", name.encode())
 
     def _search(self, where: str, data: bytes) -> None:
         if any(word in data for word in self.words):
