@@ -99,10 +99,12 @@ def parse(line: str) -> None:
     command: click.Command = penstock
     context = click.Context(penstock, info_name="penstock")
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        found = command.get_command(context, words[0])
-        if found is None:
-            raise click.UsageError(f"no such command: {words[0]}")
-        command = found
+        for name in words[0].split("|"):  # several in one line: list|rotate|import
+            found = command.get_command(context, name)
+            if found is None:
+                raise click.UsageError(f"no such command: {name}")
+            last = found
+        command = last
         words = words[1:]
     for word in words:
         if word.startswith("-") and word != "-" and not word.lstrip("-").isdigit():
