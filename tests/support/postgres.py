@@ -47,13 +47,21 @@ class PostgreSQL:
         """Make the cluster and start it."""
         self._run("initdb", "--pgdata", str(self._data), "--auth", "trust", "--username", USER, "--no-sync",
                   "--encoding", "UTF8", "--locale", "C")  # fmt: skip
+        self.resume()
+
+    def resume(self) -> None:
+        """Start it again after a `halt`."""
         options = f"-c listen_addresses= -c unix_socket_directories={self._sockets} -c fsync=off -c max_connections=200"
         self._run("pg_ctl", "--pgdata", str(self._data), "--wait", "--log", str(self._sockets / "log"),
                   "--options", options, "start")  # fmt: skip
 
+    def halt(self) -> None:
+        """End it as a crash does; what it has stays."""
+        self._run("pg_ctl", "--pgdata", str(self._data), "--mode", "immediate", "--wait", "stop")
+
     def stop(self) -> None:
         """End it, and remove what it kept."""
-        self._run("pg_ctl", "--pgdata", str(self._data), "--mode", "immediate", "--wait", "stop")
+        self.halt()
         shutil.rmtree(self._sockets)
 
     def create(self, name: str) -> None:
