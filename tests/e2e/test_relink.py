@@ -100,7 +100,9 @@ def test_wipe_install_enrol_and_the_same_patient_has_the_same_hashed_id(
         with Reader(enrolled.platform_url, enrolled.certificates) as reader:
             travel.wait("a second study", lambda: len(reader.studies(hashed)) == 2)
         assert set(known) < {str(one["study_instance_uid"]) for one in _studies(enrolled, hashed)}
+        assert _files_with(enrolled.secret.key, tmp_path / "second", enrolled.spool) == []
         assert again.stop() == 0
+        assert _files_with(enrolled.secret.key, tmp_path / "second", enrolled.spool) == []
     finally:
         again.kill()
     print(json.dumps({"relinked_seconds": round(relinked, 1)}))
@@ -199,6 +201,17 @@ def test_a_certificate_is_renewed_under_a_running_gateway(tmp_path: Path) -> Non
         travel.arrived(scene, travel.patient_id(paths[0]), len(paths))
         assert _ends(scene) > ends
         assert scene.gateway.stop() == 0
+
+
+def _files_with(secret: bytes, *folders: Path) -> list[Path]:
+    """Files of the gateways that hold the hash secret, as it is or in hexadecimal digits."""
+    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert len(found) > 10
+    return [
+        path
+        for path in found
+        if (held := path.read_bytes()).count(secret) + held.count(secret.hex().encode())
+    ]
 
 
 def _studies(scene: Stage, hashed_id: str) -> list[dict[str, object]]:
