@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 import uvloop
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine import log
 from engine.config import PlatformConfig
-from engine.errors import ConfigError
+from engine.errors import ConfigError, PenstockError
 from engine.platform.accounts.people import open_people
 from engine.platform.app import Platform, make_app, make_web_app
 from engine.platform.assembly import AUDIT_KEY, assembled, open_database
 from engine.platform.audit import SYSTEM, Audit, AuditKey
+from engine.platform.audit.actor import Outcome
 from engine.platform.gateways.authority import GatewayAuthority
 from engine.platform.gateways.guard import Guard
 from engine.platform.index import Index
@@ -84,6 +86,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
                 return _serve(platform, sockets, contexts)
 
         code = serve() if workers == 1 else Family(workers, serve).run()
+        _note_end(config, storage, code)
     _LOG.info("stopped")
     return code
 
@@ -111,6 +114,20 @@ def _prepare(config: PlatformConfig, storage: Storage, master: MasterKey) -> tup
         return storage.recover(index)
     finally:
         database.close()  # a connection must not be forked
+
+
+def _note_end(config: PlatformConfig, storage: Storage, code: int) -> None:
+    """The end in the audit trail. A database that is away keeps nobody from ending."""
+    try:
+        database = open_database(config, migrate=False)
+        try:
+            audit = Audit(database, AuditKey.load(storage.root / AUDIT_KEY))
+            outcome: Outcome = "failed" if code else "success"
+            audit.record("platform-stopped", actor=SYSTEM, tenant=None, outcome=outcome)
+        finally:
+            database.close()
+    except (PenstockError, SQLAlchemyError) as problem:
+        _LOG.failure("end-not-noted", problem)
 
 
 def _gateways_ca(config: PlatformConfig, master: MasterKey) -> str:

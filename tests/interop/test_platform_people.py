@@ -167,6 +167,8 @@ def test_the_command_names_what_somebody_did_to_the_trail(tmp_path: Path) -> Non
     for _ in range(3):
         running.sign_in("jane", "a wrong password")
     assert running.process.stop() == 0
+    ended = json.loads(running.audit("show", "--institution", "", "--most", "1", "--json")[1])["rows"][0]
+    assert (ended["event"], ended["outcome"]) == ("platform-stopped", "success")
     anchors = str(tmp_path / "anchors")
     assert running.audit("verify", "--institution", "alpha", "--anchors", anchors)[0] == 0
     database = open_database(load_platform(running.config))
