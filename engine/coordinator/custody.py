@@ -6,7 +6,8 @@ Times are seconds of a monotonic clock. The rules (promises 3 and 4 of docs/cust
     - An object joins the pass that its association already feeds for its study, else the newest that is
     open, else a new one. - Its SOP Instance UID is in that pass already, from an association that was
     released: a second sending, a new pass at once.
-      From one that is open or was aborted: a repeat, which joins if its bytes are the same. Other bytes
+      From one that is open or was aborted: a repeat, which joins if its bytes are the same. So does what an
+      aborted association left and is seen only after its repeat, as after a power cut. Other bytes
       within one association are refused; from another association they are a second sending.
     - A pass is sealed when nothing came for `quiet`, no association that fed it is open, everything in it is
     planned, and no
@@ -142,7 +143,7 @@ class Custody:
             return self._join(chosen, arrival, now)
         sender = association_of(first)
         own = sender == association_of(arrival.identifier)
-        if not own and self._was_released(sender):
+        if not own and self._was_released(sender) and association_of(arrival.identifier) not in self._aborted:
             return self._open_pass(arrival, "second-sending", now)
         self._comparing[arrival.identifier] = arrival
         return [Compare(arrival.identifier, chosen.pass_id, first)]

@@ -3,6 +3,7 @@ the end whether all of that is there, once, as one study each."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
@@ -28,6 +29,7 @@ from tests.reliability.book import Run
 
 SMALL = sample.Shape(slices=4, size=32)
 GIVE_UP = 1.5
+MADE = re.compile(rb"2\.25\.[0-9]+|[0-9a-f]{32}")
 PAUSE = 0.05
 FIRST_SEED, SEEDS = 100_000, 1000  # so that no value of a sample becomes too long for its VR
 
@@ -160,7 +162,7 @@ class Hospital:
         told = [f"{missing} acknowledged objects did not arrive as themselves"] if missing > 0 else []
         if any(pair.before.PixelData != pair.after.PixelData for pair in found):
             told.append("pixels have changed")
-        if any(compare.leaks(pair) for pair in found):
+        if any(_left_in(pair) for pair in found):
             told.append("an identity is left in it")
         return told
 
@@ -188,6 +190,16 @@ class Hospital:
                 raise PenstockError("gateway-down", "\n".join(self.stage.gateway.tail()))
             time.sleep(0.02)
         return time.monotonic() - began
+
+
+def _left_in(pair: compare.Pair) -> list[str]:
+    """Identities that stand in an output. A date's eight digits are no identity inside a new UID or a hash: in so many random
+    digits they come by chance."""
+    told = compare.leaks(pair)
+    if not any(word.isdigit() for word in told):
+        return told
+    rest = MADE.sub(b"", pair.received.partition(pair.before.PixelData)[0])
+    return [word for word in told if not word.isdigit() or word.encode() in rest]
 
 
 def store(association: Association, source: SourceObject) -> int:

@@ -12,6 +12,7 @@ from tests.support.killing import Killer
 
 RECOVERY_SECONDS = 10.0
 QUIET = 8.0  # a sender has to find its way back meanwhile, as the default of a minute gives it time to
+REPEAT = 25.0  # for a sender that was cut off: the default is ten minutes
 SENDERS = 2
 WATCHED = 0.4
 SETTLE_SECONDS = 120.0
@@ -21,7 +22,9 @@ SHAPE = sample.Shape(slices=39, size=64)
 
 def kills(run: Run) -> None:
     """`run.count` kills; what died, and how long until everybody was up again."""
-    laid = stage.build(run.work / "stage", gateway={"passes": {"quiet_seconds": QUIET}})
+    laid = stage.build(
+        run.work / "stage", gateway={"passes": {"quiet_seconds": QUIET, "repeat_seconds": REPEAT}}
+    )
     killer = Killer(laid, run.seed, run.count, watched=WATCHED)
     with stage.running(laid):
         hospital = Hospital(laid, run, laid.gateway_port, SHAPE)

@@ -16,6 +16,7 @@ from tests.support.smalldisk import LoopDisk, loop_disk
 
 MEGABYTES = 512
 QUIET = 15.0  # longer than a start takes on a busy machine, as the default of a minute is
+REPEAT = 25.0  # for a sender that was cut off: the default is ten minutes
 SENDERS = 2
 STUDY_SECONDS = 120.0
 SETTLE_SECONDS = 180.0
@@ -69,7 +70,11 @@ def cuts(run: Run) -> None:
 
 def _cut(run: Run, durability: str, seconds: float) -> None:
     laid = stage.build(
-        run.work / "stage", gateway={"passes": {"quiet_seconds": QUIET}, "spool": {"durability": durability}}
+        run.work / "stage",
+        gateway={
+            "passes": {"quiet_seconds": QUIET, "repeat_seconds": REPEAT},
+            "spool": {"durability": durability},
+        },
     )
     with loop_disk(run.work / "spool.ext4", laid.spool, MEGABYTES) as disk:
         try:

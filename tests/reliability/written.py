@@ -62,7 +62,7 @@ MEASURE = Measure(
     goal="≤ 1.05",
     unit="objects",
     full=2000,
-    few=800,
+    few=600,
     do=written,
     note="""
 Objects of 530 kB travel through the gateway; afterwards `write_bytes` of `/proc/PID/io` is added up over supervisor, receiver,

@@ -59,6 +59,27 @@ def test_an_association_that_came_and_was_lost_between_two_looks_was_not_release
     assert world.origins == ["new"]
 
 
+def test_what_an_aborted_association_left_joins_though_its_repeat_was_seen_first(world: World) -> None:
+    world.hold = (Survey,)
+    left = world.send(A, "s", "1")
+    world.hold = ()
+    repeat = world.send(B, "s", "1")
+    world.associations(aborted=[A])
+    world.release()
+    assert world.where[left] == world.where[repeat]
+    assert world.origins == ["new"]
+
+
+def test_other_bytes_that_an_aborted_association_left_are_a_second_copy(world: World) -> None:
+    world.hold = (Survey,)
+    left = world.send(A, "s", "1", b"other")
+    world.hold = ()
+    repeat = world.send(B, "s", "1")
+    world.associations(aborted=[A])
+    world.release()
+    assert world.where[left] != world.where[repeat]
+
+
 def test_a_released_association_is_waited_for_as_before(world: World) -> None:
     world.send(A, "s", "1")
     world.wait(QUIET)
