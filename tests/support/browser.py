@@ -13,6 +13,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -65,25 +66,39 @@ class Browser:
 
     def wait(self, what: Callable[[], Any]) -> Any:
         """What the call gives, as soon as it is something."""
-        return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _: what())
+        # A page that changes under one's hand is no failure: what was found on the old one is found again.
+        gone = (StaleElementReferenceException, NoSuchElementException)
+        waiting = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05, ignored_exceptions=gone)
+        return waiting.until(lambda _: what())
 
     def fill(self, field_id: str, text: str) -> None:
         """Type into a field."""
-        field = self.one(f"#{field_id}")
-        field.clear()
-        field.send_keys(text)
+
+        def typed() -> bool:
+            field = self.all(f"#{field_id}")[0] if self.all(f"#{field_id}") else None
+            if field is None:
+                return False
+            field.clear()
+            field.send_keys(text)
+            return True
+
+        self.wait(typed)
 
     def press(self, label: str) -> None:
         """Click the button or link with this text or accessible name."""
         path = f'//*[self::button or self::a or self::summary][normalize-space()="{label}" or @aria-label="{label}"]'
-        found = self.wait(
-            lambda: [one for one in self.driver.find_elements(By.XPATH, path) if one.is_displayed()]
-        )
-        found[0].click()
+
+        def clicked() -> bool:
+            found = [one for one in self.driver.find_elements(By.XPATH, path) if one.is_displayed()]
+            if found:
+                found[0].click()
+            return bool(found)
+
+        self.wait(clicked)
 
     def text(self, selector: str = "main") -> str:
         """What is to be read in an element."""
-        return str(self.one(selector).text)
+        return str(self.wait(lambda: [one.text for one in self.all(selector)[:1]])[0])
 
     def has(self, words: str, selector: str = "main") -> bool:
         """Waits until the element says these words."""
@@ -97,7 +112,8 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the browser's console says: errors of scripts, and breaches of the content security policy."""
-        return [str(line["message"]) for line in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        lines = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [str(line["message"]) for line in lines if line["level"] in {"WARNING", "SEVERE"}]
 
     def emulate(
         self, width: int, height: int, *, mobile: bool = False, features: Mapping[str, str] | None = None
