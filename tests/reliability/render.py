@@ -24,6 +24,7 @@ def page(book: Told, measures: Sequence[Measure]) -> str:
     lines = [TOP, *_machine(book["machine"]), *_table(book["runs"], measures)]
     for measure in measures:
         lines += _section(measure, [run for run in book["runs"] if run["measure"] == measure.name])
+    lines += _mended(book.get("mended", []))
     lines += _classes()
     return "\n".join(lines) + "\n"
 
@@ -88,6 +89,22 @@ def _figures(figures: Told) -> str:
 
 def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _mended(found: Sequence[Told]) -> list[str]:
+    """Runs that broke a promise, kept with what was done about it."""
+    if not found:
+        return []
+    lines = ["## What they found, and what was mended", "", "| run | found | mended |", "| --- | --- | --- |"]
+    for one in found:
+        run = one["run"]
+        name = (
+            f"{run['measure']}, seed {run['seed']}, {run['done']:,} done, {run['failed']} failures"
+            if run
+            else ""
+        )
+        lines.append(f"| {name} | {one['found']} | {one['mended']} |")
+    return [*lines, ""]
 
 
 def _classes() -> list[str]:
