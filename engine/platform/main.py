@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from engine.platform.bucket import Bucket
 
 GRACE_SECONDS = 20
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 GARBAGE = 10_000  # new containers between two looks for cycles
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that none is closed under a request
 _LOG = log.get("platform")
@@ -80,8 +81,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
         )
 
         def serve() -> int:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, _leave)  # until the event loop takes them
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # they wait until the event loop takes them
             with assembled(config, storage, master, signing, ports[0]) as platform:
                 return _serve(platform, sockets, contexts)
 
@@ -184,8 +184,9 @@ async def _serve_all(servers: Sequence[uvicorn.Server], sockets: Sequence[socket
         for server in servers:
             server.handle_exit(signal.SIGTERM, None)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         loop.add_signal_handler(number, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     async with asyncio.TaskGroup() as group:
         for server, listening in zip(servers, sockets, strict=True):
             group.create_task(server.serve(sockets=[listening]))
@@ -200,10 +201,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """`_serve_all` has taken them."""
         yield
-
-
-def _leave(_number: int, _frame: object) -> None:
-    raise SystemExit(0)
 
 
 def listen(host: str, port: int, key: str = "platform.port") -> socket.socket:
