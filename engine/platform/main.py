@@ -69,6 +69,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
         moved, removed = _prepare(config, storage, master)
         contexts[0].load_verify_locations(cadata=_gateways_ca(config, master))
         ports = [one.getsockname()[1] for one in sockets]
+        early = _note_early(workers)
         _LOG.info(
             "listening",
             host=settings.host,
@@ -81,9 +82,8 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
         )
 
         def serve() -> int:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # they wait until the event loop takes them
             with assembled(config, storage, master, signing, ports[0]) as platform:
-                return _serve(platform, sockets, contexts)
+                return _serve(platform, sockets, contexts, early)
 
         code = serve() if workers == 1 else Family(workers, serve).run()
         _note_end(config, storage, code)
@@ -139,7 +139,12 @@ def _gateways_ca(config: PlatformConfig, master: MasterKey) -> str:
         database.close()
 
 
-def _serve(platform: Platform, sockets: Sequence[socket.socket], contexts: Sequence[ssl.SSLContext]) -> int:
+def _serve(
+    platform: Platform,
+    sockets: Sequence[socket.socket],
+    contexts: Sequence[ssl.SSLContext],
+    early: Sequence[int],
+) -> int:
     apps: list[ASGIApp] = [Guard(make_app(platform), platform.standing), make_web_app(platform)]
     protocols: list[type[HttpToolsProtocol]] = [PeerProtocol, HttpToolsProtocol]
     servers = [
@@ -163,7 +168,7 @@ def _serve(platform: Platform, sockets: Sequence[socket.socket], contexts: Seque
     ]
     _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_all(servers, sockets))
+        runner.run(_serve_all(servers, sockets, early))
     return 0
 
 
@@ -176,7 +181,22 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GARBAGE, 20, 20)
 
 
-async def _serve_all(servers: Sequence[uvicorn.Server], sockets: Sequence[socket.socket]) -> None:
+def _note_early(workers: int) -> list[int]:
+    """The signals that come before the event loop takes them: noted where this process serves, since libraries have threads that
+    would take a blocked one; blocked where it forks, so that the children inherit that.
+    """
+    early: list[int] = []
+    if workers > 1:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    else:
+        for number in _ENDING:
+            signal.signal(number, lambda told, _frame: early.append(told))
+    return early
+
+
+async def _serve_all(
+    servers: Sequence[uvicorn.Server], sockets: Sequence[socket.socket], early: Sequence[int]
+) -> None:
     """Until SIGTERM or SIGINT, which ends all of them."""
     loop = asyncio.get_running_loop()
 
@@ -187,6 +207,8 @@ async def _serve_all(servers: Sequence[uvicorn.Server], sockets: Sequence[socket
     for number in _ENDING:
         loop.add_signal_handler(number, end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    if early:
+        end()
     async with asyncio.TaskGroup() as group:
         for server, listening in zip(servers, sockets, strict=True):
             group.create_task(server.serve(sockets=[listening]))
