@@ -72,7 +72,16 @@ setup(
     package_dir={"engine._native": "_native"},
     package_data={
         "engine._native": ["*.pyx", "*.pxd", "*.pyi", "*.h", "*.c", "py.typed"],
-        "engine": ["py.typed", "**/*.json", "**/*.txt", "**/*.toml", "**/*.html", "**/*.css", "**/*.js", "**/*.svg"],
+        "engine": [
+            "py.typed",
+            "**/*.json",
+            "**/*.txt",
+            "**/*.toml",
+            "**/*.html",
+            "**/*.css",
+            "**/*.js",
+            "**/*.svg",
+        ],
     },
     ext_modules=cythonize(
         extensions(),

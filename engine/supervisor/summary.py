@@ -27,7 +27,9 @@ def opening(config: GatewayConfig, warnings: dict[str, str], metrics_port: int) 
         *(f"  delivers   to {one.name}: {place_of(one)}" for one in config.every_destination()),
     ]
     if metrics_port:
-        lines.append(f"  tells      http://{config.metrics.host}:{metrics_port}/metrics, /healthz, /readyz; / is a page")
+        lines.append(
+            f"  tells      http://{config.metrics.host}:{metrics_port}/metrics, /healthz, /readyz; / is a page"
+        )
     lines += [f"  warning: {warning}" for warning in warnings.values()]
     lines.append("It waits for C-STORE. Ctrl-C ends it: what was received is finished first.")
     return "\n".join(lines)
