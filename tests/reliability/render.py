@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.reliability.book import Measure
 from tests.reliability.classes import CLASSES
+from tests.reliability.others import ROWS
 
 Told = Mapping[str, Any]
 
@@ -24,6 +25,7 @@ def page(book: Told, measures: Sequence[Measure]) -> str:
     lines = [TOP, *_machine(book["machine"]), *_table(book["runs"], measures)]
     for measure in measures:
         lines += _section(measure, [run for run in book["runs"] if run["measure"] == measure.name])
+    lines += _others()
     lines += _mended(book.get("mended", []))
     lines += _classes()
     return "\n".join(lines) + "\n"
@@ -89,6 +91,24 @@ def _figures(figures: Told) -> str:
 
 def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _others() -> list[str]:
+    """The rows that are shown by tests alone."""
+    lines = [
+        "## Rows that are tests",
+        "",
+        "Each is run as a whole by `scripts/test`.",
+        "",
+        "| # | measure | goal | tests |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in ROWS:
+        tests = "<br>".join(f"`{test}`" for test in row.tests)
+        lines.append(
+            f"| {row.number} | {row.what} | {row.goal} | {' '.join(filter(None, (tests, row.note)))} |"
+        )
+    return [*lines, ""]
 
 
 def _mended(found: Sequence[Told]) -> list[str]:

@@ -17,6 +17,7 @@ from engine.pseudonymize.rewrite import Pseudonymizer
 from tests.reliability.book import BOOK, ROOT, Run, load, record
 from tests.reliability.classes import CLASSES
 from tests.reliability.measures import MEASURES
+from tests.reliability.others import ROWS
 from tests.reliability.render import page
 
 ENGINE = ROOT / "engine"
@@ -33,7 +34,9 @@ def test_every_recorded_run_is_of_a_measure_that_exists() -> None:
     assert len(names) == len(MEASURES)
 
 
-@pytest.mark.parametrize("test", sorted({test for tests in CLASSES.values() for test in tests}))
+@pytest.mark.parametrize(
+    "test", sorted({test for tests in (*CLASSES.values(), *(row.tests for row in ROWS)) for test in tests})
+)
 def test_every_test_that_the_page_names_exists(test: str) -> None:
     path, _, name = test.partition("::")
     name, _, case = name.partition("[")
