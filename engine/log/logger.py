@@ -79,7 +79,7 @@ def configure(level: Level = "info", stream: TextIO | None = None, *, gateway: s
     root = logging.getLogger(ROOT)
     for old in list(root.handlers):
         root.removeHandler(old)
-    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler = _Handler(sys.stderr if stream is None else stream)
     handler.setFormatter(_JsonLine(gateway))
     root.addHandler(handler)
     root.setLevel(level.upper())
@@ -87,6 +87,12 @@ def configure(level: Level = "info", stream: TextIO | None = None, *, gateway: s
     _silence_others()
     sys.excepthook = _on_exception
     threading.excepthook = _on_thread_exception
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """A line that cannot be written is lost. The library would print stacks, with the texts of exceptions in them."""
+        del record
 
 
 class _JsonLine(logging.Formatter):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import load_gateway
 from engine.demo import stage
 from engine.demo.process import free_port, listens
 from engine.demo.stage import Stage
@@ -45,7 +46,10 @@ def all_pids(scene: Stage) -> list[int]:
 
 def everybody_up(scene: Stage) -> dict[str, list[int]]:
     scene.start_gateway()
-    travel.wait("all roles", lambda: all(processes(scene).values()))
+    workers = load_gateway(scene.folder / "gateway.toml").pool.workers
+    travel.wait(
+        "all roles", lambda: all(processes(scene).values()) and len(processes(scene)["worker"]) == workers
+    )
     return processes(scene)
 
 

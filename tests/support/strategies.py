@@ -34,7 +34,8 @@ def examples(count: int) -> settings:
 TEXT = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_characters="\\^=\x7f"), max_size=8
 )
-UID = st.lists(st.integers(0, 2**40), min_size=2, max_size=6).map(lambda parts: ".".join(map(str, parts)))
+# 64 characters at the most (PS3.5 9.1): five numbers of twelve digits, and dots.
+UID = st.lists(st.integers(0, 2**39), min_size=2, max_size=5).map(lambda parts: ".".join(map(str, parts)))
 BYTES = st.binary(max_size=24).map(lambda value: value + b"\0" if len(value) & 1 else value)
 DATE = st.dates(datetime.date(1000, 1, 1)).map(lambda day: day.strftime("%Y%m%d"))
 

@@ -239,3 +239,16 @@ def test_an_interruption_is_no_crash() -> None:
     done = run("from engine import log\nlog.configure()\nraise KeyboardInterrupt\n")
     assert "crash" not in done.stderr
     assert "KeyboardInterrupt" in done.stderr
+
+
+def test_a_line_that_cannot_be_written_shows_nothing_of_an_exception(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gone = io.StringIO()
+    log.configure("info", gone)
+    gone.close()
+    try:
+        raise RuntimeError("DOE^JANE")
+    except RuntimeError:
+        log.get("receiver").warning("something")
+    assert capsys.readouterr() == ("", "")

@@ -99,7 +99,9 @@ def _end(secured: ssl.SSLSocket) -> None:
 
 def _context(server: SyslogServer) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # RFC 5425 asks for TLS 1.2. By 1.3 a client believes that all is well before the server has judged its certificate (RFC 8446
+    # 4.4.2.4), and what went to a server that then refuses it would count as handed over: syslog acknowledges nothing.
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_verify_locations(server.ca)
         if server.certificate is not None:
