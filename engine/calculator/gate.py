@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import log
 from engine.config import CalculatorConfig
-from engine.pages.headers import secure
+from engine.pages.headers import securing
 
 _LOG = log.get("calculator")
 
@@ -37,23 +37,13 @@ class Gate:
         elif scope["method"] not in {"GET", "HEAD"} and not _ours(headers, self._settings.url):
             answer = PlainTextResponse("This did not come from a page of this calculator.\n", 403)
         else:
-            await self._app(scope, receive, _securing(send))
+            await self._app(scope, receive, securing(send))
             return
         answer.headers["connection"] = "close"
-        await answer(scope, receive, _securing(send))
+        await answer(scope, receive, securing(send))
 
 
 def _ours(headers: Headers, url: str) -> bool:
     """As the browser tells; pages cannot set Sec-Fetch-Site. A program without a browser says Origin."""
     site = headers.get("sec-fetch-site")
     return site == "same-origin" if site is not None else headers.get("origin") == url
-
-
-def _securing(send: Send) -> Send:
-    async def secured(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message.setdefault("headers", [])
-            secure(MutableHeaders(scope=message))
-        await send(message)
-
-    return secured

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import config_option
 from engine.cli.output import json_option, print_json, visible
 
 if TYPE_CHECKING:
@@ -18,14 +19,7 @@ if TYPE_CHECKING:
     "doctor",
     epilog="Exit codes: 0 nothing to do, 1 a person should look at something, 2 the gateway cannot start or cannot go on.",
 )
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The gateway's configuration.",
-)
+@config_option
 @click.option(
     "--repair",
     is_flag=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ import click
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
+    from engine.platform.administration import Administration
     from engine.pseudonymize.identity import HashSecret
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +28,18 @@ def secret_file_option(function: F) -> F:
         envvar=SECRET_FILE_VARIABLE,
         metavar="FILE",
         help=f"The hash secret's file.  [default: what {SECRET_FILE_VARIABLE} names]",
+    )(function)
+
+
+def config_option(function: F) -> F:
+    """Gives a command `--config` of the gateway, as the argument `config_file: Path`."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        required=True,
+        metavar="FILE",
+        help="The gateway's configuration.",
     )(function)
 
 
@@ -49,6 +63,14 @@ def load_secret(path: Path | None) -> HashSecret:
         hint = f"make one with: penstock secret new FILE; name it by --secret-file or {SECRET_FILE_VARIABLE}"
         raise ConfigError("secret-missing", "there is no hash secret", hint=hint)
     return HashSecret.load(path)
+
+
+def administration_of(config_file: Path) -> AbstractContextManager[Administration]:
+    """The platform of this configuration, opened for a command. Raises ConfigError."""
+    from engine.config import load_platform
+    from engine.platform.administration import administration
+
+    return administration(load_platform(config_file))
 
 
 def secret_of_gateway(config_file: Path) -> HashSecret:

@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from engine.platform.audit import Entry
     from engine.platform.audit.verify import Verified
 
-_CONFIG = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The platform's configuration.",
-)
 _INSTITUTION = click.option(
     "--institution",
     metavar="NAME",
@@ -37,7 +30,7 @@ def command() -> None:
 
 
 @command.command("verify")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @click.option(
     "--anchors",
@@ -48,12 +41,10 @@ def command() -> None:
 @json_option
 def verify(config_file: Path, institution: str | None, anchors: Path | None, as_json: bool) -> int:
     """Check every row. Exit code 0: nothing was changed, removed or cut off; 1: something was, and it is named."""
-    from engine.config import load_platform
-    from engine.platform.administration import administration
     from engine.platform.audit.verify import note_anchors
     from engine.platform.audit.verify import verify as verified
 
-    with administration(load_platform(config_file)) as room:
+    with administration_of(config_file) as room:
         chains = room.audit.chains() if institution is None else [institution]
         found = [verified(room.audit, chain, anchors=anchors) for chain in chains]
         wrong = sum(len(one.findings) for one in found)
@@ -74,7 +65,7 @@ def verify(config_file: Path, institution: str | None, anchors: Path | None, as_
 
 
 @command.command("show")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @click.option("--event", help="One event alone, such as sign-in.")
 @click.option(
@@ -83,10 +74,7 @@ def verify(config_file: Path, institution: str | None, anchors: Path | None, as_
 @json_option
 def show(config_file: Path, institution: str | None, event: str | None, most: int, as_json: bool) -> None:
     """The newest rows first. That somebody looked is a row itself."""
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    with administration(load_platform(config_file)) as room:
+    with administration_of(config_file) as room:
         chains = room.audit.chains() if institution is None else [institution]
         rows = [row for chain in chains for row in room.audit.latest(chain, most=most, event=event)]
         room.audit.record("audit-read", actor=room.operator, tenant=institution, outcome="success")
@@ -111,7 +99,7 @@ def show(config_file: Path, institution: str | None, event: str | None, most: in
 
 
 @command.command("export")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @click.option(
     "--format",
@@ -158,11 +146,9 @@ def export(
 def _write(config_file: Path, institution: str | None, kind: str, after: int) -> None:
     import orjson
 
-    from engine.config import load_platform
-    from engine.platform.administration import administration
     from engine.platform.audit.message import message
 
-    with administration(load_platform(config_file)) as room:
+    with administration_of(config_file) as room:
         chains = room.audit.chains() if institution is None else [institution]
         rows = 0
         for chain in chains:
@@ -184,15 +170,13 @@ def _send(
     files: tuple[Path, Path | None, Path | None],
     follow: float | None,
 ) -> None:
-    from engine.config import load_platform
-    from engine.platform.administration import administration
     from engine.platform.audit.export import to_syslog
     from engine.platform.audit.syslog import DEFAULT_PORT, SyslogServer
     from engine.platform.errors import AuditError
 
     host, _, port = syslog.rpartition(":") if syslog.rpartition(":")[2].isdecimal() else (syslog, "", "")
     server = SyslogServer(host.strip("[]"), int(port or DEFAULT_PORT), *files)
-    with administration(load_platform(config_file)) as room:
+    with administration_of(config_file) as room:
         while True:
             chains = room.audit.chains() if institution is None else [institution]
             try:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.options import platform_config_option
+from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table, visible
 
 if TYPE_CHECKING:
-    from engine.platform.administration import Administration
+    pass
 
 MICRO = 1_000_000
 LONGEST_MINUTES = 60
@@ -47,7 +46,7 @@ def token_new(institution: str, gateway: str, minutes: int, config_file: Path, a
 
     An institution without a hash secret gets its first one.
     """
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         made = opened.gateways().new_token(institution, opened.operator, minutes * 60.0, gateway=gateway)
     if as_json:
         print_json({"token": made, "institution": institution, "gateway": gateway, "minutes": minutes})
@@ -66,7 +65,7 @@ def token_new(institution: str, gateway: str, minutes: int, config_file: Path, a
 @json_option
 def token_list(institution: str | None, config_file: Path, as_json: bool) -> None:
     """The tokens of INSTITUTION, or of all, the newest first. None is shown itself."""
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         rows = opened.gateways().tokens(institution)
     if as_json:
         listed = [
@@ -98,7 +97,7 @@ def token_list(institution: str | None, config_file: Path, as_json: bool) -> Non
 @json_option
 def token_withdraw(institution: str, token_id: str, config_file: Path, as_json: bool) -> int:
     """Make a token useless that was not used yet; TOKEN_ID is what `list` shows."""
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         done = opened.gateways().withdraw_token(institution, token_id, opened.operator)
     return _tell_done(done, "the token is withdrawn", "there is no such token that is open", as_json=as_json)
 
@@ -114,7 +113,7 @@ def gateway() -> None:
 @json_option
 def gateway_list(institution: str | None, config_file: Path, as_json: bool) -> None:
     """The gateways of INSTITUTION, or of all: epoch, certificate, and when each was last heard of."""
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         rows = opened.gateways().all(institution)
     if as_json:
         listed = [
@@ -154,7 +153,7 @@ def gateway_list(institution: str | None, config_file: Path, as_json: bool) -> N
 @json_option
 def gateway_revoke(institution: str, name: str, config_file: Path, as_json: bool) -> int:
     """Refuse every certificate of the gateway NAME from now on. A new token can enrol it again."""
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         done = opened.gateways().revoke(institution, name, opened.operator)
     words = "the gateway is revoked: the platform refuses it within a second"
     return _tell_done(done, words, "there is no such gateway that is enrolled", as_json=as_json)
@@ -170,10 +169,3 @@ def _tell_done(done: bool, good: str, bad: str, *, as_json: bool) -> int:
 
 def _when(micros: int) -> str:
     return datetime.fromtimestamp(micros / MICRO, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _opened(config_file: Path) -> AbstractContextManager[Administration]:
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    return administration(load_platform(config_file))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table, visible
 
 if TYPE_CHECKING:
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
     from engine.platform.administration import Administration
 
 _LONGEST_INPUT = 4096
-_CONFIG = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The platform's configuration.",
-)
 _INSTITUTION = click.option("--institution", required=True, metavar="NAME", help="Whose account it is.")
 
 
@@ -34,7 +27,7 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("name")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @click.option(
     "--role",
@@ -46,32 +39,26 @@ def command() -> None:
 @json_option
 def add(name: str, config_file: Path, institution: str, roles: tuple[str, ...], as_json: bool) -> None:
     """Make the account NAME. Its password is asked for, or read from standard input where that is no terminal."""
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    config = load_platform(config_file)
+    opened = administration_of(config_file)
     password = _password()
-    with administration(config) as room:
+    with opened as room:
         account = room.accounts.create(institution, name, password, roles, by=room.operator)
     if as_json:
-        print_json(_described(account))
+        print_json(account.describe())
         return
     click.echo(f"Made the account {account.name} of {account.tenant}: {', '.join(sorted(account.roles))}.")
 
 
 @command.command("list")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @json_option
 def listing(config_file: Path, institution: str, as_json: bool) -> None:
     """The institution's accounts."""
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    with administration(load_platform(config_file)) as room:
+    with administration_of(config_file) as room:
         accounts = room.accounts.all(institution)
     if as_json:
-        print_json({"accounts": [_described(account) for account in accounts]})
+        print_json({"accounts": [account.describe() for account in accounts]})
         return
     rows = [
         (one.name, ", ".join(sorted(one.roles)), "disabled" if one.disabled else "", _when(one.last_sign_in))
@@ -82,15 +69,12 @@ def listing(config_file: Path, institution: str, as_json: bool) -> None:
 
 @command.command("disable")
 @click.argument("name")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @json_option
 def disable(name: str, config_file: Path, institution: str, as_json: bool) -> None:
     """End the sessions of the account NAME and let it sign in no more."""
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    with administration(load_platform(config_file)) as room:
+    with administration_of(config_file) as room:
         account = _named(room, institution, name)
         room.accounts.disable(institution, account.account_id, by=room.operator)
     _tell(as_json, account, "disabled")
@@ -98,15 +82,12 @@ def disable(name: str, config_file: Path, institution: str, as_json: bool) -> No
 
 @command.command("enable")
 @click.argument("name")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @json_option
 def enable(name: str, config_file: Path, institution: str, as_json: bool) -> None:
     """Let the account NAME sign in again."""
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    with administration(load_platform(config_file)) as room:
+    with administration_of(config_file) as room:
         account = _named(room, institution, name)
         room.accounts.enable(institution, account.account_id, by=room.operator)
     _tell(as_json, account, "enabled")
@@ -114,17 +95,14 @@ def enable(name: str, config_file: Path, institution: str, as_json: bool) -> Non
 
 @command.command("password")
 @click.argument("name")
-@_CONFIG
+@platform_config_option
 @_INSTITUTION
 @json_option
 def password(name: str, config_file: Path, institution: str, as_json: bool) -> None:
     """Give the account NAME another password, asked for or read from standard input; a lock-out ends."""
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    config = load_platform(config_file)
+    opened = administration_of(config_file)
     given = _password()
-    with administration(config) as room:
+    with opened as room:
         account = _named(room, institution, name)
         room.accounts.set_password(institution, account.account_id, given, by=room.operator)
     _tell(as_json, account, "password")
@@ -154,19 +132,6 @@ def _tell(as_json: bool, account: Account, done: str) -> None:
         print_json({"account_id": account.account_id, "name": account.name, "done": done})
     else:
         click.echo(f"{visible(account.name)} of {visible(account.tenant)}: {done}.")
-
-
-def _described(account: Account) -> dict[str, object]:
-    return {
-        "account_id": account.account_id,
-        "institution": account.tenant,
-        "name": account.name,
-        "roles": sorted(account.roles),
-        "disabled": account.disabled,
-        "created": account.created,
-        "last_sign_in": account.last_sign_in,
-        "provider": account.provider,
-    }
 
 
 def _when(micros: int | None) -> str:

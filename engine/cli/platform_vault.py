@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.options import platform_config_option
+from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def institution_add(
     from engine.pseudonymize.identity import HashSecret
 
     secret = None if secret_file is None else HashSecret.load(secret_file)
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         vault = opened.vault()
         made = opened.institutions.add(name, title)
         opened.audit.record(
@@ -62,7 +61,7 @@ def institution_add(
 @json_option
 def institution_list(config_file: Path, as_json: bool) -> None:
     """The institutions, and the key id of each one's current hash secret."""
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         vault = opened.vault()
         rows = [
             (one, [v for v in vault.versions(one.name) if v.current]) for one in opened.institutions.all()
@@ -94,7 +93,7 @@ def secret() -> None:
 @json_option
 def secret_list(name: str, config_file: Path, as_json: bool) -> None:
     """The versions of the institution NAME's hash secret, the oldest first."""
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         versions = opened.vault().versions(name)
     if as_json:
         print_json({"institution": name, "versions": [_told(one) for one in versions]})
@@ -117,7 +116,7 @@ def secret_rotate(name: str, yes: bool, config_file: Path, as_json: bool) -> Non
     """
     if not yes:
         click.confirm("Every patient gets another hashed ID from now on. Go on?", abort=True, err=True)
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         version = opened.vault().rotate(name)
         _record(opened, "secret-rotated", name, version)
     _say(name, version, as_json)
@@ -133,17 +132,10 @@ def secret_import(name: str, file: Path, config_file: Path, as_json: bool) -> No
     from engine.pseudonymize.identity import HashSecret
 
     given = HashSecret.load(file)
-    with _opened(config_file) as opened:
+    with administration_of(config_file) as opened:
         version = opened.vault().import_secret(name, given)
         _record(opened, "secret-imported", name, version)
     _say(name, version, as_json)
-
-
-def _opened(config_file: Path) -> AbstractContextManager[Administration]:
-    from engine.config import load_platform
-    from engine.platform.administration import administration
-
-    return administration(load_platform(config_file))
 
 
 def _record(opened: Administration, event: str, name: str, version: SecretVersion) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from engine.cli import destination_view
+from engine.cli.options import config_option
 from engine.cli.output import json_option, print_json, print_table, visible
 
 RATE_SECONDS = 0.5
@@ -22,14 +23,7 @@ WORDS = {
 
 
 @click.command("status")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The gateway's configuration.",
-)
+@config_option
 @json_option
 def command(config_file: Path, as_json: bool) -> int:
     """Say what a gateway is doing, and what waits in its spool. It need not be running.

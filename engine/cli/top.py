@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import config_option
 from engine.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -22,14 +23,7 @@ LEAST, MOST = 0.2, 60.0
 
 
 @click.command("top")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The gateway's configuration.",
-)
+@config_option
 @click.option(
     "--once", is_flag=True, help="Show it once, and end: for a script, or where there is no terminal."
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import config_option
 from engine.cli.output import json_option, print_json, print_table, visible
 from engine.errors import ConfigError
 
@@ -27,14 +28,7 @@ CHECK_TIMES = 3
 
 @click.command("tune")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The gateway's configuration.",
-)
+@config_option
 @click.option(
     "--minutes", type=click.FloatRange(0.2, 60), default=1.6, show_default=True, help="How long it may try."
 )

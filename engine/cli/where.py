@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import config_option
 from engine.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -18,14 +19,7 @@ UNKNOWN = 1
 
 @click.command("where")
 @click.argument("word", metavar="HASHED_ID|STUDY")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The gateway's configuration.",
-)
+@config_option
 @json_option
 def command(word: str, config_file: Path, as_json: bool) -> int:
     """Say what became of the objects of a patient or a study.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import config_option
 from engine.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -20,14 +21,7 @@ LOOK_SECONDS = 0.1
 
 @click.command("workers")
 @click.argument("number", metavar="[N]", type=int, required=False)
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The gateway's configuration.",
-)
+@config_option
 @json_option
 def command(number: int | None, config_file: Path, as_json: bool) -> int:
     """Say how many workers a running gateway has; with N, make it so many, without a restart.

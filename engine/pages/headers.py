@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Send
 
 # No script, style, frame or form target of anybody else's, and none inline.
 CONTENT_SECURITY_POLICY = (
@@ -26,3 +27,15 @@ def secure(headers: MutableHeaders) -> None:
     for name, value in _ALL.items():
         headers.setdefault(name, value)
     headers.setdefault("cache-control", "no-store")
+
+
+def securing(send: Send) -> Send:
+    """`send`, with these headers on every answer that begins."""
+
+    async def secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message.setdefault("headers", [])
+            secure(MutableHeaders(scope=message))
+        await send(message)
+
+    return secured

@@ -22,6 +22,7 @@ from engine.process import resident_bytes
 from engine.scu.association import Target
 from engine.sender.load import Load
 from engine.sender.load import run as send
+from engine.supervisor.processors import children
 from engine.tuning.search import Outcome
 from engine.tuning.setting import Setting
 
@@ -171,9 +172,5 @@ def _tree(root: int) -> list[int]:
     """A process and all below it."""
     found = [root]
     for pid in found:
-        try:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found += map(int, children.split())
+        found += children(pid)
     return found

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlencode
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine import log
 from engine.errors import PenstockError
 from engine.pages.forms import FormError, read_form
-from engine.pages.headers import secure
+from engine.pages.headers import securing
 from engine.platform.accounts.attempts import Attempts, Limit, network
 from engine.platform.accounts.headers import is_ours, local_path, wants_json
 from engine.platform.accounts.person import Person
@@ -92,7 +91,7 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
             return
         if self._web:
-            send = _securing(send)
+            send = securing(send)
         name = find_route(self._routes, scope)
         if name is None:  # no endpoint will run: the application says that there is nothing here
             await self._app(scope, receive, send)
@@ -256,16 +255,6 @@ async def _drain(receive: Receive) -> None:
                     return
     except TimeoutError:
         return
-
-
-def _securing(send: Send) -> Send:
-    async def secured(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message.setdefault("headers", [])
-            secure(MutableHeaders(scope=message))
-        await send(message)
-
-    return secured
 
 
 def _too_long() -> FormError:

@@ -21,6 +21,19 @@ class Account:
     last_sign_in: int | None
     provider: str | None
 
+    def describe(self) -> dict[str, object]:
+        """The account as a JSON object."""
+        return {
+            "account_id": self.account_id,
+            "institution": self.tenant,
+            "name": self.name,
+            "roles": sorted(self.roles),
+            "disabled": self.disabled,
+            "created": self.created,
+            "last_sign_in": self.last_sign_in,
+            "provider": self.provider,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

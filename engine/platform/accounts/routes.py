@@ -17,7 +17,7 @@ from starlette.routing import Route
 from engine.errors import PenstockError
 from engine.pages.forms import read_form
 from engine.platform.accounts.headers import SESSION_COOKIE, end_session, local_path, set_session, wants_json
-from engine.platform.accounts.person import Account, Person
+from engine.platform.accounts.person import Person
 from engine.platform.answers import json_answer
 from engine.platform.errors import AccountError
 
@@ -81,7 +81,7 @@ async def _sign_in(platform: Platform, request: Request) -> Response:
         )
     except AccountError as problem:
         return problem_answer(request, problem, SIGN_IN_PAGE, next=after)
-    answer = _done(request, after, {"account": described(begun.account)})
+    answer = _done(request, after, {"account": begun.account.describe()})
     set_session(answer, begun.token)
     return answer
 
@@ -120,7 +120,7 @@ async def _create(platform: Platform, request: Request) -> Response:
         )
     except AccountError as problem:
         return problem_answer(request, problem, ACCOUNTS_PAGE)
-    return _done(request, f"{ACCOUNTS_PAGE}?done=created", {"account": described(account)})
+    return _done(request, f"{ACCOUNTS_PAGE}?done=created", {"account": account.describe()})
 
 
 async def _roles(platform: Platform, request: Request) -> Response:
@@ -155,20 +155,6 @@ async def _changed(
     except AccountError as problem:
         return problem_answer(request, problem, ACCOUNTS_PAGE)
     return _done(request, f"{ACCOUNTS_PAGE}?done={done}", {})
-
-
-def described(account: Account) -> dict[str, object]:
-    """An account as JSON."""
-    return {
-        "account_id": account.account_id,
-        "institution": account.tenant,
-        "name": account.name,
-        "roles": sorted(account.roles),
-        "disabled": account.disabled,
-        "created": account.created,
-        "last_sign_in": account.last_sign_in,
-        "provider": account.provider,
-    }
 
 
 def _done(request: Request, page: str, told: dict[str, object]) -> Response:
