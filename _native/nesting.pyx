@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memmove
 
 from engine._native.elements cimport BIG, NUMBER, UNDEFINED, Header, store32, trim, vr_kind
 from engine._native.program cimport ACTION_COUNT, KEEP, NUMERIC_ONLY, REMOVE, Constant, Insertion
-from engine._native.reader cimport FINE, OVERRUN, TOO_DEEP, TOO_LONG, content_syntax, fail, skip_undefined
+from engine._native.reader cimport FINE, OVERRUN, TOO_DEEP, TOO_LONG, TRUNCATED, content_syntax, fail, skip_undefined
 
 cdef enum:
     LO = (c'L' << 8) | c'O'
@@ -175,14 +175,16 @@ cdef class Nesting(Replacer):
     cdef int discard(self, Level* lv, Header* h, size_t end) noexcept nogil:
         """Passes over an element without writing it; one of undefined length is walked to find its end."""
         cdef Walk* w = &self.w
-        cdef size_t at = w.pos + h.size
+        cdef size_t at = w.pos + h.size, avail
         if h.length != UNDEFINED:
             w.pos = end
             return 1
+        # What holds the element is the end of all that may be read here, however far the buffer reaches.
+        avail = min(w.avail, lv.limit)
         w.pos = skip_undefined(
-            w.p, at, w.avail, lv.limit if lv.defined else w.total,
-            content_syntax(w.p, at, w.avail, 0) if h.vr == UN else lv.syntax,
+            w.p, at, avail, lv.limit,
+            content_syntax(w.p, at, avail, 0) if h.vr == UN else lv.syntax,
             h.tag == PIXEL_DATA or h.vr == OB or h.vr == OW, &self.trouble)
-        if self.trouble.stop == FINE and w.pos > lv.limit:
-            fail(&self.trouble, OVERRUN, at, h.tag)
+        if self.trouble.stop == TRUNCATED and lv.limit < w.total:
+            self.trouble.stop = OVERRUN
         return self.trouble.stop == FINE

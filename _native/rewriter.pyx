@@ -327,7 +327,7 @@ cdef class Rewriter(Coding):
                 action, arg = rule.top, rule.arg
         sequence = vr == SQ or (h.length == UNDEFINED and not (h.tag == LAST_BODY or vr == OB or vr == OW))
         if h.vr == UN and sequence:
-            inner = content_syntax(w.p, value, w.avail if h.length == UNDEFINED else end, 0)
+            inner = content_syntax(w.p, value, min(w.avail, lv.limit) if h.length == UNDEFINED else end, 0)
         w.counts[action] += 1
         if w.block_hit >= 0 and (sequence or h.length == UNDEFINED):
             w.blocks[w.block_hit].used = True

@@ -129,14 +129,14 @@ def _rewriter() -> Run:
         except Refused as problem:
             return _check_refusal(problem, len(data))
         rewriter = source.choice(rewriters)
-        answers = []
+        answers: list[tuple[object, ...]] = []
         for avail in (len(data), source.randint(meta.start, len(data))):
             try:
                 plan = rewritten(rewriter, data, avail, meta.start, meta.syntax)
-                answers.append((plan.head, plan.end))
+                answers.append((plan.head, plan.end, plan.body_tag))
             except Refused as problem:
                 _check_refusal(problem, len(data))
-                answers.append((problem.code.encode(), 0))
+                answers.append((problem.code, problem.offset, problem.tag))
         if answers[0] != answers[1]:
             raise AssertionError("the answer depends on the window")
         return None

@@ -6,14 +6,29 @@ from __future__ import annotations
 import struct
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine._native.reader import NeedMore, Refused
 from engine._native.rewriter import Plan, Rewriter
-from tests.support.datasets import EXPLICIT, IMPLICIT, SYNTAXES, Element, Syntax, encode, exact, nested
-from tests.support.outcomes import outcome
+from tests.support.datasets import (
+    EXPLICIT,
+    IMPLICIT,
+    ITEM,
+    SEQUENCE_END,
+    SYNTAXES,
+    UNDEFINED,
+    Element,
+    Syntax,
+    encode,
+    exact,
+    header,
+    item,
+    nested,
+)
+from tests.support.outcomes import outcome, refused
 from tests.support.rewriting import (
     PASS_KEY,
     keep_all,
@@ -123,6 +138,39 @@ def test_a_window_of_any_size_asks_for_more_or_gives_the_same_plan(syntax: Synta
             assert essence(answer) == right
             plans += 1
     assert plans == (40 + 1 if behind else 1), "pixels are never asked for"
+
+
+BEHIND = (
+    b"",
+    b"\0" * 12,
+    header(SEQUENCE_END, "", 0, EXPLICIT),
+    header(ITEM, "", 0, EXPLICIT),
+    b"\x08\0\x60\0CS\2\0CT",
+)
+WITHOUT_END = {
+    "a sequence without its end": Element(STUDIES, "SQ", [[Element(NAME, "PN", b"Smith^")]]),
+    "an item without its end": Element(
+        STUDIES, "SQ", [[Element(NAME, "PN", b"Smith^")]], items_defined=False
+    ),
+    "a UN without its end": Element(STUDIES, "UN", [[], [Element(NAME, "PN", b"Smith^")]]),
+    "fragments without their end": Element(0x00190008, "OB", [[Element(NAME, "PN", b"Smith^")]]),
+}
+
+
+@pytest.mark.parametrize("what", WITHOUT_END)
+def test_what_is_cut_off_by_what_holds_it_is_refused_the_same_in_a_window_of_any_size(what: str) -> None:
+    """Behind the cut the object goes on: with what might follow inside, with zeros, with the delimiter that is missing."""
+    inner = encode([replace(WITHOUT_END[what], length=UNDEFINED)], EXPLICIT)
+    for cut in range(12, len(inner) + 1):
+        held = Element(IMAGES, "SQ", item(inner[:cut], EXPLICIT))
+        for behind in BEHIND:
+            data = encode([held], EXPLICIT) + behind + encode([Element(NAME, "PN", b"Smith^")], EXPLICIT)
+            problem = refused(rewrite_with, rewriter(), data, EXPLICIT)
+            assert problem.code in {"overrun", "truncated"}
+            for first in range(len(data)):
+                assert essence(refused(rewrite_growing, rewriter(), data, EXPLICIT, first)) == essence(
+                    problem
+                )
 
 
 @every_syntax
