@@ -1,30 +1,47 @@
-"""The measures of docs/reliability.md: what a run of one is given, what it found, and the book of all runs."""
+"""The measures of docs/reliability.md: what a run of one is given, and what it found."""
 
 from __future__ import annotations
 
-import os
-import platform
+import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import orjson
 
 from engine.version import VERSION
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BOOK: Final = ROOT / "docs" / "reliability.json"
+WRITTEN_HERE: Final = ("docs/reliability.json", "docs/reliability.md")
 MOST_FAILURES: Final = 20
 
 Figure = int | float | str
 
 
+def commit() -> str:
+    """The commit that is checked out, with a "+" where files differ from it; "" where there is none to be seen. What the
+    recording itself writes does not count."""
+    but = [f":(exclude){name}" for name in WRITTEN_HERE]
+    try:
+        head = _git("rev-parse", "--short=10", "HEAD")
+        changed = _git("status", "--porcelain", "--", ".", *but)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return ""
+    return head + "+" * bool(changed)
+
+
+def _git(*words: str) -> str:
+    told = subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True)
+    return told.stdout.strip()
+
+
 @dataclass(slots=True)
 class Run:
     """One run of a measure. `count` is how often it shall be done, in the measure's own unit; `work` is an empty
-    folder. The measure fills `done`, `figures` and `failures`; an empty list of failures means that the goal is met."""
+    folder. The measure fills `done`, `figures` and `failures`; an empty list of failures means that the goal is met.
+    When `over` is set it ends at its next step, and is compared and counted as far as it came."""
 
     work: Path
     count: int
@@ -33,6 +50,8 @@ class Run:
     figures: dict[str, Figure] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    over: threading.Event = field(default_factory=threading.Event)
+    commit: str = field(default_factory=commit)
 
     def fail(self, what: str) -> None:
         """Something that must never happen did."""
@@ -71,7 +90,9 @@ class Run:
             "failures": self.failures[:MOST_FAILURES],
             "failed": len(self.failures),
             "penstock": VERSION,
+            "commit": self.commit,
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
 
 
@@ -93,34 +114,3 @@ class Measure:
 
 def _short(value: Figure) -> Figure:
     return round(value, 3) if isinstance(value, float) else value
-
-
-def load(path: Path = BOOK) -> dict[str, Any]:
-    """The book; an empty one where there is none."""
-    if not path.exists():
-        return {"machine": {}, "runs": []}
-    found: dict[str, Any] = orjson.loads(path.read_bytes())
-    return found
-
-
-def record(told: Mapping[str, Any], path: Path = BOOK) -> None:
-    """Puts a run into the book; one of the same measure with the same seed and count is replaced."""
-    book = load(path)
-    key = ("measure", "seed", "asked")
-    book["machine"] = machine()
-    book["runs"] = [run for run in book["runs"] if any(run[k] != told[k] for k in key)] + [dict(told)]
-    book["runs"].sort(key=lambda run: (str(run["measure"]), int(run["seed"]), int(run["asked"])))
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_bytes(orjson.dumps(book, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    temporary.replace(path)
-
-
-def machine() -> dict[str, Figure]:
-    """What the figures depend on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cores": os.cpu_count() or 0,
-        "memory_gib": round(memory / 2**30),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }

@@ -100,6 +100,8 @@ def _travel(run: Run, laid: Stage, watcher: Watcher) -> set[bytes]:
             run.fail(f"study {sent.number} was not taken")
         accident.join()
         run.done += 1
+        if run.over.is_set():
+            break
     hospital.settle(SETTLE_SECONDS)
     return words
 

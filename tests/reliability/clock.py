@@ -76,7 +76,7 @@ def jumps(run: Run) -> None:
         with clock.worn():
             laid.start_gateway()
         hospital = Hospital(laid, run, laid.gateway_port, SHAPE)
-        for _ in range(run.count):
+        while run.done < run.count and not run.over.is_set():
             _one(run, hospital, clock, chance.choice((DAY, -DAY)), chance.choice((OPEN, RELEASED)))
             run.done += 1
         hospital.settle(SETTLE_SECONDS)

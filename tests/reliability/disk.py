@@ -57,7 +57,7 @@ def faults(run: Run) -> None:
     with stage.running(laid):
         hospital = Hospital(laid, run, laid.gateway_port)
         for number, case in enumerate(_cases(run, hospital)):
-            if number == run.count:
+            if number == run.count or run.over.is_set():
                 break
             before = len(run.failures)
             _try(run, hospital, case)

@@ -172,6 +172,8 @@ def _calls(run: Run, port: int, count: int, chance: random.Random) -> None:
             except TimeoutError:
                 run.fail(f"{kind.__name__}: neither answered nor ended within {ANSWER_SECONDS:.0f} s")
         run.done += 1
+        if run.over.is_set():
+            break
 
 
 def _await_end(sock: socket.socket, kind: Talk, run: Run) -> None:

@@ -25,7 +25,7 @@ def kills(run: Run) -> None:
     laid = stage.build(
         run.work / "stage", gateway={"passes": {"quiet_seconds": QUIET, "repeat_seconds": REPEAT}}
     )
-    killer = Killer(laid, run.seed, run.count, watched=WATCHED)
+    killer = Killer(laid, run.seed, run.count, watched=WATCHED, over=run.over)
     with stage.running(laid):
         hospital = Hospital(laid, run, laid.gateway_port, SHAPE)
         killing = threading.Thread(target=_guarded, args=(run, killer))

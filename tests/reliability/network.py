@@ -50,7 +50,7 @@ def network(run: Run) -> None:
 
 
 def _travel(run: Run, hospital: Hospital, receive: Relay, upload: Relay) -> None:
-    while receive.struck + upload.struck < run.count and not run.failures:
+    while receive.struck + upload.struck < run.count and not run.failures and not run.over.is_set():
         enough = run.count - receive.struck - upload.struck
         threads = [
             threading.Thread(target=_send, args=(run, hospital, min(enough, LOOK_BACK) // SENDERS + 1))

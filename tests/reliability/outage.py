@@ -49,8 +49,9 @@ def outage(run: Run) -> None:
         hospital = Hospital(laid, run, laid.gateway_port)
         before = _ingest(run, hospital, 5.0)
         laid.platform.kill()
+        began = time.monotonic()
         during = _ingest(run, hospital, float(run.count))
-        run.done = run.count
+        run.done = min(int(time.monotonic() - began), run.count)
         waiting = _waiting(hospital)
         run.figures |= {
             "waiting_objects": waiting,
@@ -81,13 +82,13 @@ def _ingest(run: Run, hospital: Hospital, seconds: float) -> float:
     took = []
     until = time.monotonic() + seconds
     pause = threading.Event()
-    while (now := time.monotonic()) < until:
+    while (now := time.monotonic()) < until and not run.over.is_set():
         sent = hospital.make()
         if not hospital.send(sent, STUDY_SECONDS):
             run.fail(f"study {sent.number} was not taken")
         took.append(time.monotonic() - now)
         pause.wait(max(0.0, 1 / STUDIES_A_SECOND - took[-1]))
-    return sorted(took)[len(took) // 2]
+    return sorted(took)[len(took) // 2] if took else 0.0
 
 
 def _waiting(hospital: Hospital) -> int:

@@ -40,7 +40,7 @@ class Cutter:
 
     def run(self) -> None:
         laid = self.hospital.stage
-        while self.done < self.times:
+        while self.done < self.times and not self.hospital.run.over.is_set():
             time.sleep(self.chance.uniform(0.0, LONGEST_WORK))
             self.disk.cut_power()
             time.sleep(

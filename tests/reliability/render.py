@@ -16,7 +16,15 @@ TOP = """# Reliability: what was tried, and what came of it
 Each row is a promise of [custody](custody.md) with the test that tries to break it. A run is made again by the command beside
 it: the seed decides what happens to whom, the processes' own timing differs. `scripts/reliability NAME --record` puts its
 result into [reliability.json](reliability.json) and renders this page; continuous integration runs the same with the small
-counts. "Runs" adds up the recorded ones; where the goal's full count was not reached, the count says so.
+counts. "Runs" adds up the recorded ones; where the goal's full count was not reached, the count says so. The commit is the
+one that was checked out, with a "+" where files differed from it.
+
+    scripts/reliability all --record                        # every measure with its full count, one after another
+    scripts/reliability kills power disk --record           # some of them; --count and --seed if not the full count and seed 1
+    scripts/reliability merge OTHER/docs/reliability.json   # what was recorded in another checkout, on the same machine
+
+Each measure is recorded when it is done. The first Ctrl-C ends the one that runs at its next step, compares, and records it as
+far as it came; the second one throws it away.
 """
 
 
@@ -71,9 +79,13 @@ def _section(measure: Measure, runs: Sequence[Told]) -> list[str]:
     ]
     if not runs:
         return [*lines, "Not run yet.", ""]
-    lines += [f"| seed | {measure.unit} | seconds | failures | figures |", "| --- | --- | --- | --- | --- |"]
     lines += [
-        f"| {run['seed']} | {run['done']:,} | {run['seconds']:,.0f} | {run['failed']} | {_figures(run['figures'])} |"
+        f"| seed | commit | {measure.unit} | seconds | failures | figures |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {run['seed']} | {run.get('commit') or '—'} | {run['done']:,} | {run['seconds']:,.0f} | {run['failed']} "
+        f"| {_figures(run['figures'])} |"
         for run in runs
     ]
     for run in runs:
@@ -115,7 +127,12 @@ def _mended(found: Sequence[Told]) -> list[str]:
     """Runs that broke a promise, kept with what was done about it."""
     if not found:
         return []
-    lines = ["## What they found, and what was mended", "", "| run | found | mended |", "| --- | --- | --- |"]
+    lines = [
+        "## What they found, and what was mended",
+        "",
+        "| run | commit | found | mended |",
+        "| --- | --- | --- | --- |",
+    ]
     for one in found:
         run = one["run"]
         name = (
@@ -123,7 +140,7 @@ def _mended(found: Sequence[Told]) -> list[str]:
             if run
             else ""
         )
-        lines.append(f"| {name} | {one['found']} | {one['mended']} |")
+        lines.append(f"| {name} | {run.get('commit') or '—'} | {one['found']} | {one['mended']} |")
     return [*lines, ""]
 
 

@@ -51,7 +51,7 @@ def soak(run: Run) -> None:
     with stage.running(laid):
         hospital = Hospital(laid, run, laid.gateway_port)
         began = looked = time.monotonic()
-        while (now := time.monotonic()) - began < run.count * 60:
+        while (now := time.monotonic()) - began < run.count * 60 and not run.over.is_set():
             sent = hospital.make()
             if not hospital.send(sent, STUDY_SECONDS):
                 run.fail(f"study {sent.number} was not taken in {STUDY_SECONDS:.0f} s")

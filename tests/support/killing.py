@@ -60,6 +60,7 @@ class Killer:
     times: int
     longest_pause: float = 1.5
     watched: float = 0.0  # which part of the kills the killer waits after, to see how long everybody is away
+    over: threading.Event = field(default_factory=threading.Event)  # set: no more
     killed: Counter[str] = field(default_factory=Counter)
     away: list[float] = field(
         default_factory=list
@@ -67,7 +68,7 @@ class Killer:
 
     def run(self) -> None:
         chance = random.Random(self.seed)
-        while sum(self.killed.values()) < self.times:
+        while sum(self.killed.values()) < self.times and not self.over.is_set():
             if chance.random() < 0.7:  # the others die while the gateway starts
                 travel.wait("a gateway that listens", lambda: listens(self.stage.gateway_port))
             time.sleep(chance.uniform(0.0, self.longest_pause))

@@ -14,10 +14,11 @@ from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.plan import write_plan
 from engine.pseudonymize.rewrite import Pseudonymizer
-from tests.reliability.book import BOOK, ROOT, Run, load, record
+from tests.reliability.book import BOOK, ROOT, Run
 from tests.reliability.classes import CLASSES
 from tests.reliability.measures import MEASURES
 from tests.reliability.others import ROWS
+from tests.reliability.records import load, record
 from tests.reliability.render import page
 
 ENGINE = ROOT / "engine"
