@@ -29,18 +29,27 @@ class NameConfig(Section, frozen=True, kw_only=True):
 class SpoolConfig(Section, frozen=True, kw_only=True):
     """`[spool]`: where objects wait, and how much may wait there.
 
-    Above `high_water` × `max_bytes` new associations are turned away until less than `low_water` is used.
+    Above `high_water` × `max_bytes` new associations are turned away until less than `low_water` is used; from `slow_water` on
+    (None: from `low_water` on) senders are slowed.
     """
 
     path: Path
     max_bytes: Bytes = 20 * 1024**3
     high_water: Fraction = 0.85
     low_water: Fraction = 0.7
+    slow_water: Fraction | None = None
     durability: Literal["fsync", "flush"] = "fsync"
 
     def __post_init__(self) -> None:
         if not self.low_water < self.high_water:
             raise ValueError("low_water must be less than high_water")
+        if self.slow_water is not None and not self.low_water <= self.slow_water <= self.high_water:
+            raise ValueError("slow_water must lie between low_water and high_water")
+
+    @property
+    def slows_from(self) -> float:
+        """The part of `max_bytes` from which on senders are slowed."""
+        return self.low_water if self.slow_water is None else self.slow_water
 
 
 class PassesConfig(Section, frozen=True, kw_only=True):

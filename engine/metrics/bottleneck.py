@@ -32,6 +32,8 @@ def bottleneck(flow: Flow, cores: int) -> Finding:
         return Finding(
             "spool-full", f"the spool is full, new associations are turned away: {found.words}", found.advice
         )
+    if flow.slowed:
+        return Finding("spool-fills", f"the spool fills, senders are slowed: {found.words}", found.advice)
     return found
 
 
@@ -127,6 +129,12 @@ def _receiving(flow: Flow) -> Finding:
             "receiver",
             f"{starved}the receiver is the limit, it uses a whole core",
             "raise receiver.processes",
+        )
+    if receive.blocked > MUCH and flow.slowed:
+        return Finding(
+            "spool",
+            "nothing behind the receiver is at its limit",
+            "see what lies in the spool: penstock status tells of the quarantine",
         )
     if receive.blocked > MUCH:
         return Finding(

@@ -58,6 +58,10 @@ METRICS: Final[dict[str, tuple[Kind, str]]] = {
     "penstock_peer_objects_total": (Kind.COUNTER, "Objects acknowledged with Success by configured peer"),
     "penstock_peer_bytes_total": (Kind.COUNTER, "Bytes of those objects by configured peer"),
     "penstock_peer_refused_objects_total": (Kind.COUNTER, "Objects refused by configured peer"),
+    "penstock_peer_slowed_seconds_total": (
+        Kind.COUNTER,
+        "Time that a configured peer was made to wait because the spool fills",
+    ),
     "penstock_answers_total": (Kind.COUNTER, "C-STORE answers by status"),
     "penstock_received_objects_total": (Kind.COUNTER, "Objects acknowledged with Success"),
     "penstock_received_bytes_total": (Kind.COUNTER, "Bytes of those objects"),
@@ -96,6 +100,7 @@ METRICS: Final[dict[str, tuple[Kind, str]]] = {
         Kind.GAUGE,
         "1 while new associations are turned away: the spool is too full",
     ),
+    "penstock_receiving_slowed": (Kind.GAUGE, "Receiver processes that slow senders: the spool fills"),
     "penstock_processor_seconds_total": (Kind.COUNTER, "Processor time by process"),
     "penstock_process_resident_bytes": (Kind.GAUGE, "Resident memory by process"),
     "penstock_process_up": (Kind.GAUGE, "1 while the role's process runs"),

@@ -50,8 +50,9 @@ class PeerFlow:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Rates a second between two snapshots `seconds` apart. `turned_away`: no new association is taken. `paused`: workers wait
-    because too much waits for its delivery. `processors`: processor time by process, 1.0 is one core."""
+    """Rates a second between two snapshots `seconds` apart. `turned_away`: no new association is taken. `slowed`: senders wait
+    because the spool fills. `paused`: workers wait because too much waits for its delivery. `processors`: processor time by
+    process, 1.0 is one core."""
 
     seconds: float
     received: float
@@ -65,6 +66,7 @@ class Flow:
     workers_wanted: float
     workers_working: float
     turned_away: bool
+    slowed: bool
     paused: bool
     stages: Mapping[str, StageFlow]
     peers: Mapping[str, PeerFlow]
@@ -133,6 +135,7 @@ def flow(before: Snapshot, after: Snapshot) -> Flow:
         workers_wanted=workers.get("wanted", 0.0),
         workers_working=workers.get("working", 0.0),
         turned_away=after.total("penstock_receiving_refused") > 0,
+        slowed=after.total("penstock_receiving_slowed") > 0,
         paused=after.total("penstock_pool_paused") > 0,
         stages={name: stage(name) for name in STAGES},
         peers={name: peer(name) for name in sorted(after.by("penstock_peer_objects_total", "peer"))},

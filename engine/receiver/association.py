@@ -42,7 +42,9 @@ class Association(asyncio.BufferedProtocol):
         self._how = ""  # it ended
         self._why = ""  # we ended it
         self._reason = 0
-        self._paused = False
+        self._full = False  # nothing is read until answers went out
+        self._slowed: asyncio.TimerHandle | None = None  # nothing is read until then: the spool fills
+        self._reading = True
         self._progress = time.monotonic()
 
     @property
@@ -86,26 +88,51 @@ class Association(asyncio.BufferedProtocol):
         operations = self._operations
         if operations is not None and self._accepted is not None and operations.due > self._accepted.window:
             self.pause_writing()
+        if operations is not None and self._services.brake.is_on:
+            self._slow_inside(operations)
 
     def eof_received(self) -> bool:
         return False  # a peer that sends nothing more is gone: PS3.8 knows no half-closed connection
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
         self._transport = None
+        if self._slowed is not None:
+            self._slowed.cancel()
+            self._slowed = None
         self._on(Event.CLOSED)
         self._leave()
 
     def pause_writing(self) -> None:
         """Nothing more is read until answers went out: the peer's window is used up, or it does not read
         them."""
-        if not self._paused and self._transport is not None and not self._transport.is_closing():
-            self._paused = True
-            self._transport.pause_reading()
+        self._full = True
+        self._read_or_not()
 
     def resume_writing(self) -> None:
-        if self._paused and self._transport is not None and not self._transport.is_closing():
-            self._paused = False
-            self._transport.resume_reading()
+        self._full = False
+        self._read_or_not()
+
+    def _slow_inside(self, operations: Operations) -> None:
+        """A large object is slowed while it comes, by not reading it: nothing else can come in between (PS3.7 section 9.1)."""
+        if self._slowed is None and (wait := operations.slowed_inside()):
+            self._slowed = asyncio.get_running_loop().call_later(wait, self._read_on)
+            self._read_or_not()
+
+    def _read_on(self) -> None:
+        """The object on its way was slowed for long enough."""
+        self._slowed = None
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        wanted = not self._full and self._slowed is None
+        transport = self._transport
+        if wanted == self._reading or transport is None or transport.is_closing():
+            return
+        self._reading = wanted
+        if wanted:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
 
     # What the server calls.
 
@@ -114,6 +141,8 @@ class Association(asyncio.BufferedProtocol):
         limits = self._services.limits
         operations = self._operations
         waited = now - self._progress
+        if not self._services.brake.is_on:
+            self._let_go()
         if self._state is State.STA2:
             late = waited > limits.acse
         elif self._state is State.STA13:
@@ -135,6 +164,14 @@ class Association(asyncio.BufferedProtocol):
         if self._state is State.STA2 or idle or now - since > limits.drain:
             self._why = self._why or "drained"
             self._on(Event.GIVE_UP)
+
+    def _let_go(self) -> None:
+        """The spool does not fill any more: nothing waits for that now."""
+        if self._slowed is not None:
+            self._slowed.cancel()
+            self._read_on()
+        if self._operations is not None:
+            self._operations.let_go()
 
     # Events.
 

@@ -86,6 +86,10 @@ class Shares:
         """The peer's associations in all processes."""
         return sum(self._counts[1 + peer :: self._width])
 
+    def peers_open(self) -> int:
+        """How many peers have an association at least."""
+        return sum(self.of_peer(peer) > 0 for peer in range(self._width - 1))
+
     def forget(self, process: int) -> None:
         """The process is dead."""
         start = process * self._width

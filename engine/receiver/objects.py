@@ -39,6 +39,7 @@ class Store:
         "_intake",
         "_opening",
         "_refused",
+        "charged",
         "check",
         "context",
         "context_id",
@@ -68,6 +69,7 @@ class Store:
         self.sop_class = command.sop_class_uid
         self.sop_instance = command.sop_instance_uid
         self.size = 0
+        self.charged = 0  # of them, by `slowing`
         self.check: Callable[[], SpoolError | None] | None = None
         self._calling = calling
         self._intake = intake
@@ -125,6 +127,10 @@ class Store:
         incoming.done = self._committed
         incoming.check = self.check
         self._intake.commit(incoming)
+
+    def paused(self, seconds: float) -> None:
+        """It is we who will not read for so long: that is no time in which the peer sends."""
+        self.started += seconds
 
     def abandon(self) -> None:
         """The association ended inside the data set: nothing stays."""

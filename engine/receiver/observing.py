@@ -18,6 +18,7 @@ class Observer:
         self._receive = stage(meter, "receive")
         self._commit = stage(meter, "commit")
         self._turned_away = meter.value("penstock_receiving_refused")
+        self._slowed = meter.value("penstock_receiving_slowed")
         self._commit.holds(hands=THREADS)
         self.now = self._receive.now
 
@@ -29,11 +30,16 @@ class Observer:
         self._receive.took(received)
         self._commit.took(committed)
 
+    def held(self, seconds: float) -> None:
+        """An association was made to wait because the spool fills."""
+        self._receive.blocked(seconds)
+
     def group(self, group: Group) -> None:
         """One commit."""
         self._commit.busy(group.seconds)
 
-    def look(self, *, associations: int, is_open: bool) -> None:
-        """What is so now: how many associations are open, and whether new ones are taken."""
+    def look(self, *, associations: int, is_open: bool, is_slow: bool) -> None:
+        """What is so now: how many associations are open, whether new ones are taken, and whether senders are slowed."""
         self._receive.holds(hands=associations)
         self._turned_away.set(not is_open)
+        self._slowed.set(is_slow)

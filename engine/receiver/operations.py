@@ -3,7 +3,9 @@ sections 9.1 and 9.3)."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from engine import log
@@ -14,6 +16,7 @@ from engine.receiver.negotiation import VERIFICATION, Context, Negotiated
 from engine.receiver.objects import Immediate, Store
 from engine.receiver.replies import Refused
 from engine.receiver.services import Services
+from engine.receiver.slowing import STEP, Debt
 from engine.spool.layout import object_id
 
 _LOG = log.get("receiver")
@@ -27,7 +30,8 @@ class Operations:
     """`send(reply)` gets each answer as soon as it is due, which is after the disk for a C-STORE; then
     `answered()` is called.
 
-    `due` counts the answers that are still to come, `inside` tells whether a data set is on its way."""
+    `due` counts the answers that are still to come, also those that are held back; `inside` tells whether a data set is on its
+    way."""
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Operations:
     ) -> None:
         self._services = services
         self._identifier = identifier
+        self._number = peer
         self._peer = services.peers[peer]
         self._calling = calling
         self._answered_at = services.observer.now()
@@ -50,6 +55,8 @@ class Operations:
         self._current: Store | Immediate | None = None
         self._sequence = 0
         self._doubles = Doubles()
+        self._debt = Debt()
+        self._held: deque[tuple[bytes, asyncio.TimerHandle]] = deque()
         self.due = 0
         self.stored = 0
 
@@ -86,6 +93,22 @@ class Operations:
         if self._current is not None:
             self._current.abandon()
             self._current = None
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Gives every answer that is held back."""
+        while self._held:
+            self._held[0][1].cancel()
+            self._give()
+
+    def slowed_inside(self) -> float:
+        """Seconds for which nothing more should be read of the object on its way; 0.0 for none, or not yet."""
+        current = self._current
+        if not isinstance(current, Store) or current.size - current.charged < STEP:
+            return 0.0
+        wait = self._charge(current)
+        current.paused(wait)
+        return wait
 
     def crawls(self, now: float) -> bool:
         """True if the object on its way comes too slowly to be let go on."""
@@ -133,7 +156,28 @@ class Operations:
             self._peer.refused.add()
             why = refused.name.lower()
             _LOG.warning("object-refused", object=store.identifier, why=why, status=f"{refused.status:04X}")
-        self._answer(replies.store_response(store, refused, self._agreed.max_length))
+        reply = replies.store_response(store, refused, self._agreed.max_length)
+        wait = self._charge(store) if refused is None else 0.0
+        if wait:
+            timer = asyncio.get_running_loop().call_later(wait, self._give)
+            self._held.append((reply, timer))
+        else:
+            self._answer(reply)
+
+    def _charge(self, store: Store) -> float:
+        """What the bytes of the object that are not charged yet cost this association, in seconds from now on."""
+        size, store.charged = store.size - store.charged, store.size
+        wait = self._services.brake.wait(self._debt, self._number, size)
+        if wait:
+            self._peer.slowed.add(wait)
+            self._services.observer.held(wait)
+        return wait
+
+    def _give(self) -> None:
+        """The oldest answer that is held back."""
+        reply, _ = self._held.popleft()
+        self._answered_at = self._services.observer.now()
+        self._answer(reply)
 
     def _observe(self, store: Store) -> None:
         observer = self._services.observer

@@ -24,6 +24,7 @@ class Peer:
         self.objects: Value = meter.value("penstock_peer_objects_total", peer=label)
         self.bytes: Value = meter.value("penstock_peer_bytes_total", peer=label)
         self.refused: Value = meter.value("penstock_peer_refused_objects_total", peer=label)
+        self.slowed: Value = meter.value("penstock_peer_slowed_seconds_total", peer=label)
 
     def admits(self) -> bool:
         """False, and counted, if it has all the associations that it may have. Two processes that ask at the same moment may both

@@ -23,6 +23,7 @@ from engine.receiver.listening import Acceptor, Handshakes, Listeners, Shares
 from engine.receiver.observing import Observer
 from engine.receiver.peers import Peers
 from engine.receiver.services import Counters, Services
+from engine.receiver.slowing import Brake
 from engine.receiver.tls import Certificates, why
 from engine.spool.budget import Budget
 from engine.spool.hints import HintOutbox
@@ -84,6 +85,7 @@ class Server:
                 if certificates is not None:
                     certificates.refresh()
             services.draining = True
+            services.brake.end()
             for acceptor in acceptors:
                 acceptor.close()
             await self._drain(services)
@@ -148,6 +150,7 @@ class Server:
             spool=spool,
             intake=Intake(spool, nursery, budget, config.spool.durability, tell, after),
             gate=Gate(config.spool, budget),
+            brake=Brake(config.spool, budget, self._shares, self._process, time.monotonic),
             hints=HintOutbox(spool.run, "coordinator"),
             counters=Counters(meter),
             observer=Observer(meter),
@@ -162,10 +165,14 @@ class Server:
 
     @staticmethod
     def _look(services: Services, now: float) -> None:
+        if not services.draining:
+            services.brake.look()
         for association in tuple(services.connections):
             association.look(now)
         open_now = sum(association.is_open for association in services.connections)
-        services.observer.look(associations=open_now, is_open=services.gate.is_open())
+        services.observer.look(
+            associations=open_now, is_open=services.gate.is_open(), is_slow=services.brake.is_on
+        )
 
     async def _drain(self, services: Services) -> None:
         since = time.monotonic()

@@ -11,6 +11,7 @@ from engine.receiver.admission import Gate
 from engine.receiver.limits import Limits
 from engine.receiver.observing import Observer
 from engine.receiver.peers import Peers
+from engine.receiver.slowing import Brake
 from engine.spool.hints import HintOutbox
 from engine.spool.intake import Intake
 from engine.spool.layout import Spool
@@ -53,6 +54,7 @@ class Services:
     spool: Spool
     intake: Intake
     gate: Gate
+    brake: Brake
     hints: HintOutbox
     counters: Counters
     observer: Observer

@@ -35,6 +35,7 @@ class Budget:
         self._words = memoryview(area).cast("Q")
         self._base = slot * WORDS
         self.max_bytes = max_bytes
+        self.seen = 0  # bytes in use when this process last asked
 
     @classmethod
     def attach(cls, run_dir: Path, role: str, max_bytes: int) -> Budget:
@@ -81,7 +82,17 @@ class Budget:
         total = 0
         for base in range(0, SLOTS * WORDS, WORDS):
             total += words[base + TAKEN] - words[base + RETURNED]
-        return max(total, 0)
+        self.seen = max(total, 0)
+        return self.seen
+
+    def returned(self, *, but: str) -> int:
+        """Bytes that all processes ever counted as free again, but for those whose role begins with `but`. It only grows."""
+        other = but.encode("ascii")
+        return sum(
+            self._words[slot * WORDS + RETURNED]
+            for slot in range(SLOTS)
+            if self._area[slot * SLOT_BYTES : slot * SLOT_BYTES + len(other)] != other
+        )
 
     @property
     def fraction(self) -> float:

@@ -37,7 +37,7 @@ def told(scene: Stage, event: str) -> bool:
 
 def test_a_platform_that_is_away_fills_the_outbox_then_the_passes_then_the_spool(tmp_path: Path) -> None:
     limits: dict[str, dict[str, int | float]] = {
-        "spool": {"max_bytes": MEGABYTES << 20, "high_water": 0.5, "low_water": 0.3},
+        "spool": {"max_bytes": MEGABYTES << 20, "high_water": 0.5, "low_water": 0.3, "slow_water": 0.5},
         "pool": {"max_outbox": OUTBOX, "workers": 1},
     }
     scene = stage.build(tmp_path / "stage", gateway=limits)

@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -31,7 +32,8 @@ class Fate(StrEnum):
 @dataclass(slots=True)
 class Relay:
     """Listens on `port` of loopback (0: any free one) and connects to `target`. `bad` is the part of the connections with a
-    fate; after so many bytes as the seed says, up to `most`, it strikes. `fates` counts those that did.
+    fate; after so many bytes as the seed says, up to `most`, it strikes. `fates` counts those that did. With `narrow` all
+    connections together carry no more than so many bytes a second to the target.
     """
 
     target: int
@@ -41,6 +43,8 @@ class Relay:
     stall: float = 2.0
     fates: Counter[Fate] = field(default_factory=Counter)
     port: int = 0
+    narrow: float = 0.0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _listener: socket.socket = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _chance: random.Random = field(init=False)
@@ -73,6 +77,10 @@ class Relay:
             after = int(self.most ** self._chance.random())  # as many of a few bytes as of many
             threading.Thread(target=self._relay, args=(caller, fate, after), daemon=True).start()
 
+    def _squeeze(self, count: int) -> None:
+        with self._turn:
+            time.sleep(count / self.narrow)
+
     def _relay(self, caller: socket.socket, fate: Fate, after: int) -> None:
         try:
             callee = socket.create_connection(("127.0.0.1", self.target), CONNECT_SECONDS)
@@ -82,7 +90,7 @@ class Relay:
         callee.settimeout(None)
         for end in (caller, callee):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = _Link(caller, callee, fate, after)
+        link = _Link(caller, callee, fate, after, self._squeeze if self.narrow else None)
         back = threading.Thread(target=link.carry, args=(callee, caller, False), daemon=True)
         back.start()
         link.carry(caller, callee, True)
@@ -103,6 +111,7 @@ class _Link:
     callee: socket.socket
     fate: Fate
     left: int
+    squeeze: Callable[[int], None] | None
     struck: bool = False
 
     def carry(self, source: socket.socket, sink: socket.socket, out: bool) -> None:
@@ -118,6 +127,8 @@ class _Link:
                     self._strike()
                     return
                 self.left -= len(data)
+                if out and self.squeeze is not None:
+                    self.squeeze(len(data))
                 sink.sendall(data)
             if not self.struck:
                 sink.shutdown(socket.SHUT_WR)

@@ -198,6 +198,22 @@ CASES = [
         TWO_WORKERS | {key("receiving_refused"): 1.0} | outbox(0, 1, backoff=5.0)[1],
         advice="docs/runbook.md",
     ),
+    Case(
+        "spool-fills",
+        "the spool fills, senders are slowed: "
+        "platform does not take anything: 1 object waits, tried again within 5 s",
+        TWO_WORKERS | {key("receiving_slowed"): 2.0} | outbox(0, 1, backoff=5.0)[1],
+        advice="docs/runbook.md",
+    ),
+    Case(
+        "spool-fills",
+        "the spool fills, senders are slowed: nothing behind the receiver is at its limit",
+        TWO_WORKERS
+        | {key("receiving_slowed"): 1.0}
+        | objects(10, 10, 10)
+        | stage("receive", 4, busy=0.1, blocked=0.8),
+        advice="quarantine",
+    ),
 ]
 
 

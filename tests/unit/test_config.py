@@ -162,6 +162,16 @@ def test_a_wrong_key_is_named_with_what_is_allowed(
         ('path = "spool"', 'path = "a\\u0000b"', ["spool.path", "a path, as text"]),
         ('path = "spool"', "", ["spool.path is missing", "a path, as text"]),
         ('path = "spool"', 'path = "s"\nlow_water = 0.9', ["spool.low_water must be less than high_water"]),
+        (
+            'path = "spool"',
+            'path = "s"\nslow_water = 0.6',
+            ["spool.slow_water must lie between low_water and high_water"],
+        ),
+        (
+            'path = "spool"',
+            'path = "s"\nslow_water = 0.9',
+            ["spool.slow_water must lie between low_water and high_water"],
+        ),
         ('path = "spool"', 'path = "s"\nhigh_water = 1.1', ["spool.high_water is 1.1", "to 1"]),
         (
             'path = "spool"',
