@@ -61,6 +61,10 @@ home=/opt/penstock
 if [ "$venv" = yes ]; then
     command -v "$python" >/dev/null || fail "no $python: apt-get install python3 python3-venv"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11"
+    real=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+    case $real in
+        /root?* | /home?* | /tmp?*) fail "$python is $real, which the services cannot see: --python /usr/bin/python3" ;;
+    esac
     if [ ! -x "$root$home/venv/bin/python" ]; then
         mkdir -p "$root$home"
         "$python" -m venv "$root$home/venv" || fail "no virtual environment: apt-get install python3-venv"

@@ -84,3 +84,13 @@ def test_what_cannot_be_done_is_one_clear_line(machine: Path, words: list[str], 
     told = install(*root, *words)
     assert told.returncode == 2
     assert complaint in told.stderr and "Traceback" not in told.stderr
+
+
+def test_an_interpreter_that_the_units_cannot_see_is_refused(machine: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho /tmp/versions/bin/python3.11\n")
+    python.chmod(0o755)
+    told = install("--root", str(machine), "--python", str(python))
+    assert told.returncode == 2
+    assert "/tmp/versions/bin/python3.11" in told.stderr and "--python /usr/bin/python3" in told.stderr
+    assert not (machine / "opt/penstock/venv").exists()

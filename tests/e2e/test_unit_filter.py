@@ -1,4 +1,6 @@
-"""The units' system call filters allow what gateway and platform do: traced while a study travels, as no systemd runs here."""
+"""The units' system call filters allow what gateway and platform do: traced while a study travels, so that no call which is refused
+and goes unnoticed under a live systemd (test_live_systemd.py) is missed.
+"""
 
 from __future__ import annotations
 
