@@ -55,7 +55,11 @@ def has_ext4_journal(folder: Path, sys: Path = Path("/sys")) -> bool:
         name = (sys / "dev" / "block" / f"{os.major(device)}:{os.minor(device)}").resolve(strict=True).name
     except OSError:
         return False  # no block device: tmpfs, overlayfs, btrfs, NFS
-    return (sys / "fs" / "ext4" / name / "journal_task").exists()
+    try:
+        task = (sys / "fs" / "ext4" / name / "journal_task").read_text(encoding="ascii")
+    except OSError:
+        return False  # not ext4
+    return task.strip().isdigit()  # the journal's kernel thread; an ext4 without one says "<none>" here
 
 
 def _sync_file_range() -> SyncFileRange | None:

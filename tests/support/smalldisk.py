@@ -32,13 +32,13 @@ class LoopDisk:
     mount: Path
 
     @classmethod
-    def make(cls, image: Path, mount: Path, megabytes: int) -> LoopDisk:
-        """Made and mounted. CannotMountError where that is not allowed."""
+    def make(cls, image: Path, mount: Path, megabytes: int, options: tuple[str, ...] = ()) -> LoopDisk:
+        """Made with these further options of mkfs.ext4, and mounted. CannotMountError where that is not allowed."""
         if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
             raise CannotMountError("needs root and mkfs.ext4")
         with image.open("wb") as file:
             file.truncate(megabytes << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", *options, str(image)], check=True)
         disk = cls(image, mount)
         mount.mkdir(parents=True, exist_ok=True)
         disk.attach()

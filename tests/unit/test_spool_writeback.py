@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from engine.spool.writeback import WAIT_WRITE_WAIT, Writeback, has_ext4_journal
+from tests.support.smalldisk import CannotMountError, LoopDisk
 
 
-def pretend(tmp_path: Path, *, journal: bool) -> Path:
-    """A /sys in which the file system of tmp_path is ext4."""
+def pretend(tmp_path: Path, task: str | None) -> Path:
+    """A /sys in which the file system of tmp_path is ext4; `task` is what it says of its journal's thread."""
     device = tmp_path.stat().st_dev
     sys = tmp_path / "sys"
     disk = sys / "devices" / "disk"
@@ -21,14 +22,35 @@ def pretend(tmp_path: Path, *, journal: bool) -> Path:
     (sys / "dev" / "block" / f"{os.major(device)}:{os.minor(device)}").symlink_to(disk)
     about = sys / "fs" / "ext4" / "disk"
     about.mkdir(parents=True)
-    if journal:
-        (about / "journal_task").touch()
+    if task is not None:
+        (about / "journal_task").write_text(task)
     return sys
 
 
+@pytest.mark.parametrize(
+    ("task", "journal"),
+    [
+        ("412\n", True),
+        ("0\n", True),  # seen from another PID namespace
+        ("<none>\n", False),  # made without a journal (mkfs.ext4 -O ^has_journal)
+        (None, False),
+    ],
+)
+def test_ext4_counts_with_a_journal_alone(tmp_path: Path, task: str | None, journal: bool) -> None:
+    assert has_ext4_journal(tmp_path, pretend(tmp_path, task)) is journal
+
+
 @pytest.mark.parametrize("journal", [True, False])
-def test_ext4_counts_with_a_journal_alone(tmp_path: Path, journal: bool) -> None:
-    assert has_ext4_journal(tmp_path, pretend(tmp_path, journal=journal)) is journal
+def test_a_real_ext4_tells_whether_it_has_a_journal(tmp_path: Path, journal: bool) -> None:
+    options = () if journal else ("-O", "^has_journal")
+    try:
+        disk = LoopDisk.make(tmp_path / "image", tmp_path / "disk", 16, options)
+    except CannotMountError as error:
+        pytest.skip(str(error))
+    try:
+        assert has_ext4_journal(disk.mount) is journal
+    finally:
+        disk.detach()
 
 
 def test_a_system_that_does_not_tell_is_not_believed(tmp_path: Path) -> None:
