@@ -8,6 +8,7 @@ import ctypes
 import os
 import resource
 import signal
+import socket
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -44,6 +45,20 @@ def resident_bytes(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return pages * resource.getpagesize()
+
+
+def tell_service_manager(word: str) -> None:
+    """Says `READY=1` or `STOPPING=1` (sd_notify(3)) to systemd, if it started this process and wants to know.
+
+    OSError where it wants to and cannot be reached.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # in the abstract name space
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.sendto(word.encode(), address)
 
 
 class StopRequest:

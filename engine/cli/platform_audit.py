@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 
 from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table
+from engine.cli.times import second
 
 if TYPE_CHECKING:
     from engine.platform.audit import Entry
@@ -84,7 +84,7 @@ def show(config_file: Path, institution: str | None, event: str | None, most: in
         return
     told = [
         (
-            _when(row.time),
+            second(row.time),
             row.chain or "-",
             row.number,
             row.event,
@@ -95,7 +95,7 @@ def show(config_file: Path, institution: str | None, event: str | None, most: in
         )
         for row in rows
     ]
-    print_table("", ("when", "institution", "row", "event", "outcome", "who", "what", "detail"), told)
+    print_table("", ("when (UTC)", "institution", "row", "event", "outcome", "who", "what", "detail"), told)
 
 
 @command.command("export")
@@ -231,7 +231,3 @@ def _row(row: Entry) -> dict[str, object]:
 
 def _who(row: Entry) -> str:
     return f"{row.actor_name or row.actor_kind}{f' {row.actor_address}' if row.actor_address else ''}"
-
-
-def _when(micros: int) -> str:
-    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")

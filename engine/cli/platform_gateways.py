@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,11 @@ import click
 
 from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table, visible
+from engine.cli.times import MICRO, minute
 
 if TYPE_CHECKING:
     pass
 
-MICRO = 1_000_000
 LONGEST_MINUTES = 60
 
 
@@ -84,7 +83,7 @@ def token_list(institution: str | None, config_file: Path, as_json: bool) -> Non
         print_json({"tokens": listed})
         return
     cells = [
-        (row.token_id, row.tenant, row.gateway or "any", row.state, _when(row.created), row.created_by)
+        (row.token_id, row.tenant, row.gateway or "any", row.state, minute(row.created), row.created_by)
         for row in rows
     ]
     print_table("", ("token", "institution", "gateway", "state", "made", "by"), cells)
@@ -138,8 +137,8 @@ def gateway_list(institution: str | None, config_file: Path, as_json: bool) -> N
             row.name,
             row.epoch,
             str(row.state),
-            _when(row.expires) + (" (over)" if row.expires / MICRO < now else ""),
-            _when(row.last_seen) if row.last_seen else "never",
+            minute(row.expires) + (" (over)" if row.expires / MICRO < now else ""),
+            minute(row.last_seen) if row.last_seen else "never",
         )
         for row in rows
     ]
@@ -165,7 +164,3 @@ def _tell_done(done: bool, good: str, bad: str, *, as_json: bool) -> int:
     else:
         click.echo(good if done else bad, err=not done)
     return 0 if done else 1
-
-
-def _when(micros: int) -> str:
-    return datetime.fromtimestamp(micros / MICRO, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 
 from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table, visible
+from engine.cli.times import minute
 
 if TYPE_CHECKING:
     from engine.platform.accounts import Account
@@ -61,7 +61,12 @@ def listing(config_file: Path, institution: str, as_json: bool) -> None:
         print_json({"accounts": [account.describe() for account in accounts]})
         return
     rows = [
-        (one.name, ", ".join(sorted(one.roles)), "disabled" if one.disabled else "", _when(one.last_sign_in))
+        (
+            one.name,
+            ", ".join(sorted(one.roles)),
+            "disabled" if one.disabled else "",
+            "never" if one.last_sign_in is None else minute(one.last_sign_in),
+        )
         for one in accounts
     ]
     print_table(f"Accounts of {institution}", ("name", "roles", "", "last sign-in"), rows)
@@ -132,11 +137,3 @@ def _tell(as_json: bool, account: Account, done: str) -> None:
         print_json({"account_id": account.account_id, "name": account.name, "done": done})
     else:
         click.echo(f"{visible(account.name)} of {visible(account.tenant)}: {done}.")
-
-
-def _when(micros: int | None) -> str:
-    return (
-        "never"
-        if micros is None
-        else datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    )

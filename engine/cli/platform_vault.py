@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from engine.cli.options import administration_of, platform_config_option
 from engine.cli.output import json_option, print_json, print_table
+from engine.cli.times import minute
 
 if TYPE_CHECKING:
     from engine.platform.administration import Administration
@@ -78,7 +78,7 @@ def institution_list(config_file: Path, as_json: bool) -> None:
         ]
         print_json({"institutions": listed})
         return
-    cells = [(one.name, one.title, _day(one.created), v[0].key_id if v else None) for one, v in rows]
+    cells = [(one.name, one.title, minute(one.created), v[0].key_id if v else None) for one, v in rows]
     print_table("", ("name", "title", "added", "hash secret"), cells)
 
 
@@ -99,7 +99,7 @@ def secret_list(name: str, config_file: Path, as_json: bool) -> None:
         print_json({"institution": name, "versions": [_told(one) for one in versions]})
         return
     cells = [
-        (one.number, one.key_id, _day(one.created), "current" if one.current else "") for one in versions
+        (one.number, one.key_id, minute(one.created), "current" if one.current else "") for one in versions
     ]
     print_table("", ("version", "key id", "made", ""), cells)
 
@@ -163,7 +163,3 @@ def _told(version: SecretVersion) -> dict[str, object]:
         "created": version.created,
         "current": version.current,
     }
-
-
-def _day(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from engine.cli.output import visible
 from engine.supervisor import words
-from engine.supervisor.view import StageView, View
+from engine.supervisor.view import ILL, StageView, View
 
 WIDTH = 80
-_ILL = frozenset({"destination-down", "no-workers", "spool-full", "not-running"})
+NOTHING = "·"  # in a cell, so that an idle gateway is not an empty table
 _WELL = frozenset({"idle", "senders-idle"})
 _BAR = 20
 _MOST_ROWS = 5
@@ -59,7 +59,7 @@ def _title(view: View) -> RenderableType:
 
 def _limit(view: View) -> RenderableType:
     limit = view.limit
-    style = "bold red" if limit.code in _ILL else "bold" if limit.code in _WELL else "bold yellow"
+    style = "bold red" if limit.code in ILL else "bold" if limit.code in _WELL else "bold yellow"
     told = Text(f"▶ {visible(limit.words)}", style=style)
     if limit.advice:
         told.append(f"\n  {visible(limit.advice)}", style="dim not bold")
@@ -80,7 +80,7 @@ def _stages(view: View) -> RenderableType:
 
 def _cell(row: str, stage: StageView, told: str) -> Text:
     hot = (row == "busy" and stage.busy > 0.85) or (row == "blocked" and stage.blocked > 0.5)
-    return Text(told, style="yellow" if hot else "")
+    return Text(told or NOTHING, style="yellow" if hot else "" if told else "dim")
 
 
 def _disk(view: View) -> Text:
@@ -107,7 +107,7 @@ def _workers(view: View) -> Text:
         told.append("\ncores used ", style="dim")
         told.append(cores, style="default")
     down = [name for name, one in view.processes.items() if not one.up and name != "workers"]
-    if down and view.running:
+    if down and view.running and view.limit.code not in {"role-down", "starting"}:
         told.append(f"\n           not running: {', '.join(down)}", style="red")
     return told
 

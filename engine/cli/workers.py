@@ -62,7 +62,9 @@ def command(number: int | None, config_file: Path, as_json: bool) -> int:
         )
     else:
         change = f" (before: {before})" if number is not None else ""
-        click.echo(f"{working} workers{change}; the configuration says {config.pool.workers}")
+        starting = "" if working == wanted else f" of {wanted}, the others are starting"
+        noun = "worker" if working == wanted == 1 else "workers"
+        click.echo(f"{working} {noun}{starting}{change}; the configuration says {config.pool.workers}")
         cores = os.cpu_count() or 1
         if wanted > cores:
             click.echo(f"this machine has {cores} cores: more workers than that rarely help")

@@ -10,6 +10,7 @@ from engine.config import GatewayConfig
 from engine.config.destinations import PLATFORM, files_of
 from engine.coordinator.routes import Routes
 from engine.doctor.certificate import validity_of
+from engine.doctor.credentials import unseen
 from engine.doctor.finding import Finding, Level
 from engine.doctor.passes import Settings
 from engine.errors import ConfigError
@@ -28,13 +29,16 @@ def read_settings(config: GatewayConfig) -> tuple[Settings | None, list[Finding]
     except ConfigError as error:
         found.append(_unusable("profile-unusable", error))
     secret = config.identity.secret_file
-    if secret is not None:
+    hidden = None if secret is None else unseen("identity.secret_file", secret)
+    if secret is not None and hidden is None:
         try:
             key_id = HashSecret.load(secret).key_id
         except ConfigError as error:
             found.append(_unusable("secret-unusable", error))
     destinations = frozenset(one.name for one in config.every_destination())
     settings = None if found or routes is None else Settings(routes, key_id, destinations)
+    if hidden is not None:
+        found.append(hidden)
     return settings, [*found, *_enrolled(config)]
 
 
@@ -144,6 +148,10 @@ def _judge(
 
 
 def _readable(key: str, path: Path) -> Iterator[Finding]:
+    hidden = unseen(key, path)
+    if hidden is not None:
+        yield hidden
+        return
     try:
         path.open("rb").close()
     except OSError as error:

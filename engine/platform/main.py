@@ -34,7 +34,7 @@ from engine.platform.processes import Family
 from engine.platform.storage import Storage
 from engine.platform.takeover import take_over
 from engine.platform.tls import PeerProtocol, server_context, use_tls, web_context
-from engine.process import leave_no_traces
+from engine.process import leave_no_traces, tell_service_manager
 
 if TYPE_CHECKING:
     from engine.platform.bucket import Bucket
@@ -80,6 +80,7 @@ def run(config: PlatformConfig, *, workers: int = 1) -> int:
             moved=moved,
             removed=removed,
         )
+        tell_service_manager("READY=1")
 
         def serve() -> int:
             with assembled(config, storage, master, signing, ports[0]) as platform:

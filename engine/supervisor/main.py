@@ -19,7 +19,7 @@ from engine.keeper import notice
 from engine.keeper.states import KeeperState
 from engine.metrics.meter import Meter
 from engine.metrics.reading import Snapshot, read
-from engine.process import leave_no_traces
+from engine.process import leave_no_traces, tell_service_manager
 from engine.spool import associations, workers
 from engine.spool.budget import SUPERVISOR, Budget, measure
 from engine.spool.hints import HintOutbox
@@ -115,6 +115,7 @@ class Supervisor:
         try:
             for role in reversed(roles_of(self._config)):  # who takes over first, who lets in last
                 self._start(role)
+            tell_service_manager("READY=1")
             if self._interactive:
                 sys.stdout.write(summary.opening(self._config, self._warnings, metrics_port) + "\n")
                 sys.stdout.flush()
@@ -178,6 +179,7 @@ class Supervisor:
     async def _drain(self) -> None:
         """Receiver, coordinator, uploader, one after the other. A second signal kills what is left."""
         _LOG.info("draining")
+        tell_service_manager("STOPPING=1")
         if self._interactive:
             sys.stdout.write("\nfinishing what was received; once more ends it at once\n")
         work = asyncio.create_task(self._drain_in_order())

@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 
 from engine.supervisor import words
-from engine.supervisor.view import View
+from engine.supervisor.view import ILL, View
 from engine.version import VERSION
 
 REFRESH_SECONDS: Final = 3
@@ -38,13 +38,11 @@ POLICY: Final = (
 )
 """The Content-Security-Policy of the page: its own style, and nothing else."""
 
-_ILL: Final = frozenset({"destination-down", "no-workers", "spool-full", "not-running"})
-
 
 def render(view: View) -> str:
     """The page."""
     limit = view.limit
-    kind = "limit ill" if limit.code in _ILL else "limit"
+    kind = "limit ill" if limit.code in ILL else "limit"
     parts = [
         f"<header><h1>{escape(view.name)}</h1>",
         f"<span class=soft>Penstock {VERSION} · up {words.span(view.up_seconds)}</span></header>",

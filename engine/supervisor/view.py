@@ -7,11 +7,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from engine.metrics.bottleneck import Finding, bottleneck
 from engine.metrics.catalogue import STAGES
 from engine.metrics.flow import DestinationFlow, Flow, PeerFlow, flow
 from engine.metrics.reading import Snapshot
+
+ILL: Final = frozenset({"destination-down", "no-workers", "spool-full", "not-running", "role-down"})
+"""Codes of limits that are troubles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,16 @@ def view(name: str, before: Snapshot, after: Snapshot, *, running: bool, notes: 
     limit = bottleneck(flowed, os.cpu_count() or 1)
     if not running:
         limit = Finding("not-running", "the gateway is not running", "start it: penstock up --config FILE")
+    processes = _processes(after, flowed)
+    down = [role for role, one in processes.items() if not one.up and role != "workers"]
+    if running and down and all(processes[role].starts <= 1 for role in down):
+        limit = Finding("starting", f"starting: {', '.join(down)}")
+    elif running and down and limit.code not in ILL:
+        limit = Finding(
+            "role-down",
+            f"not running: {', '.join(down)}",
+            "it is started again by itself; the log says why it ended: see docs/runbook.md, gateway is down",
+        )
     until_full = after.total("penstock_seconds_until_full")
     return View(
         name=name,
@@ -111,7 +125,7 @@ def view(name: str, before: Snapshot, after: Snapshot, *, running: bool, notes: 
         workers=_workers(before, after, flowed),
         workers_wanted=int(flowed.workers_wanted),
         workers_working=int(flowed.workers_working),
-        processes=_processes(after, flowed),
+        processes=processes,
         associations=int(flowed.associations),
         passes_open=int(after.total("penstock_passes_open")),
         passes=after.by("penstock_passes_total", "fate"),

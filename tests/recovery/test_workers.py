@@ -63,7 +63,7 @@ def test_the_command_grows_and_shrinks_the_pool_and_restarts_nobody(scene: Stage
     after = processes(scene)
     for role in ("receiver", "coordinator", "uploader"):
         assert after[role] == before[role]
-    assert ask(scene).out.startswith("1 workers; the configuration says 2")
+    assert ask(scene).out.startswith("1 worker; the configuration says 2")
 
 
 def test_studies_travel_whole_and_once_while_the_number_changes(scene: Stage, tmp_path: Path) -> None:

@@ -22,11 +22,9 @@ GATEWAY, PLATFORM = "penstock-gateway", "penstock-platform"
 CONFIG: Final = "/etc/penstock/gateway.toml"
 SMALL: Final = sample.Shape(slices=5, size=64)
 # What install.sh has of a network and a compiler elsewhere: the packages lie there already, and so do the compiled cores.
+# (PIP_NO_BUILD_ISOLATION=0 is pip's way to say: without isolation.)
 OFFLINE: Final = {
-    "PENSTOCK_CORES": "none",
-    "PIP_NO_INDEX": "1",
-    "PIP_NO_DEPS": "1",
-    "PIP_NO_BUILD_ISOLATION": "0",  # pip's way to say: without isolation
+    "sudo scripts/": "PENSTOCK_CORES=none PIP_NO_INDEX=1 PIP_NO_DEPS=1 PIP_NO_BUILD_ISOLATION=0 sudo scripts/"
 }
 SUDO: Final = '#!/bin/sh\n[ "$1" = -u ] || exec "$@"\nuser=$2\nshift 2\nexec runuser -u "$user" -- "$@"\n'
 
@@ -48,6 +46,11 @@ class Deployed:
         done = self.try_page(name, **instead)
         assert done.returncode == 0, f"{name}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def look(self, name: str) -> str:
+        """What a block printed that only shows something, whatever the exit codes of its commands."""
+        told = blocks()
+        return self.machine.attempt("bash", "-c", told["begin"] + told[name]).stdout
 
     def try_page(self, name: str, **instead: str) -> subprocess.CompletedProcess[str]:
         told = blocks()
@@ -112,20 +115,20 @@ class Deployed:
         return sum(float(one) for one in re.findall(rf"^{name}(?:{{[^\n]*}})? (\S+)$", told, re.MULTILINE))
 
     def delivered(self) -> int:
-        """Waits until all that was received is on the platform and deleted here; how many that were."""
+        """Waits until all that was received is on the platform and deleted here, or in quarantine; how many were deleted."""
         found: list[int] = []
 
-        def all_gone() -> bool:
-            ever = self.status()["ever"]
-            found[:] = [int(ever.get("received", 0)), int(ever.get("deleted", 0))]
-            return found[0] == found[1]
+        def settled() -> bool:
+            told = self.status()
+            found[:] = [int(told["ever"].get(step, 0)) for step in ("deleted", "received")]
+            return found[1] - found[0] == int(told["spool"]["objects"].get("quarantined", 0))
 
-        travel.wait("receipts for all that was received", all_gone, 60.0)
+        travel.wait("receipts for all that was received", settled, 60.0)
         return found[0]
 
 
-def install(there: Machine, shared: Path) -> Deployed:
-    """Copies the checkout into the machine, and does what the runbook says for a platform and a gateway."""
+def prepare(there: Machine, shared: Path) -> Deployed:
+    """Copies the checkout into the machine, with what install.sh would need a network and a compiler for."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "-co", "--exclude-standard"],
         cwd=ROOT,
@@ -147,9 +150,13 @@ def install(there: Machine, shared: Path) -> Deployed:
         f"mkdir -p {packages}/engine/_native\n"
         f"cp /srv/shared/checkout/_native/*.so {packages}/engine/_native/"
     )
-    deployed = Deployed(there, shared)
-    offline = " ".join(f"{name}={value}" for name, value in OFFLINE.items())
-    deployed.page("platform", **{"sudo scripts": f"{offline} sudo scripts"})
+    return Deployed(there, shared)
+
+
+def install(there: Machine, shared: Path) -> Deployed:
+    """Does what the runbook says for a platform and a gateway."""
+    deployed = prepare(there, shared)
+    deployed.page("platform", **OFFLINE)
     there.shell("cd /srv/shared/checkout && cp tls/client.* tls/ca.pem .")
     deployed.page("install", gateway="--no-venv gateway")
     for name in ("secret", "certificates", "start"):

@@ -83,7 +83,8 @@ def test_each_stage_stands_in_its_own_column() -> None:
     heads = next(line for line in lines if "receipt" in line)
     assert heads.split() == ["receive", "commit", "queue", "rewrite", "scan", "upload", "receipt"]
     busy = next(line for line in lines if line.startswith("busy"))
-    assert busy.rstrip().endswith("99%") and heads.index("rewrite") + len("rewrite") == len(busy.rstrip())
+    rewrite, rest = heads.index("rewrite"), busy[heads.index("rewrite") + len("rewrite") :]
+    assert busy[rewrite:].startswith("    99%") and rest.split() == ["·"] * 3
 
 
 def test_a_name_cannot_steer_the_terminal_or_the_page() -> None:
@@ -214,3 +215,25 @@ def test_what_is_waited_for_is_said_in_words(tmp_path: Path) -> None:
     for word in told:
         assert word in " ".join(" ".join(drawn(shown)).split()) and word in page.render(shown)
     assert view("north", nothing, nothing, running=False, notes=told).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("up", "starts", "code", "told"),
+    [
+        (0, 1, "starting", "starting: receiver"),
+        (0, 3, "role-down", "not running: receiver"),
+        (1, 3, "idle", "idle: nobody sends"),
+    ],
+)
+def test_a_role_that_does_not_run_is_named_before_anything_else(
+    up: int, starts: int, code: str, told: str
+) -> None:
+    values = {
+        'penstock_process_up{role="receiver"}': float(up),
+        'penstock_process_up{role="uploader"}': 1.0,
+        'penstock_process_starts_total{role="receiver"}': float(starts),
+    }
+    shown = view("north", Snapshot(values, 0.0), Snapshot(values, 1.0), running=True)
+    assert (shown.limit.code, shown.limit.words) == (code, told)
+    assert "\n".join(drawn(shown)).count("receiver") == (0 if up else 1)
+    assert ("limit ill" in page.render(shown)) == (code == "role-down")
