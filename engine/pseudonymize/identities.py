@@ -19,7 +19,8 @@ CHARSET, ACCESSION, PATIENT_NAME, PATIENT_ID, ISSUER = (
 )
 STUDY_UID = 0x0020000D
 
-_REMEMBERED = 4096
+_REMEMBERED = 1024
+"""Patients and values: many more than a worker meets in turns, few enough that the tables are full within the first hour."""
 _LONGEST_KEY = 1024
 """Bytes: what is longer is no identifier that many objects share, and a cache of such keys would have no bound."""
 

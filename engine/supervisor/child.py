@@ -13,6 +13,7 @@ from pathlib import Path
 import orjson
 
 from engine import log
+from engine.allocator import share_arenas
 from engine.config import load_gateway
 from engine.errors import ConfigError, PenstockError
 from engine.process import die_with_parent, leave_no_traces
@@ -31,6 +32,7 @@ def main() -> int:
     asked = parser.parse_args()
     die_with_parent(asked.parent)
     leave_no_traces()
+    share_arenas()
     config = load_gateway(asked.config)
     log.configure(config.log.level, gateway=config.gateway.name)
     try:

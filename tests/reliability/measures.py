@@ -8,6 +8,7 @@ from tests.reliability import (
     canaries,
     clock,
     crowd,
+    day,
     disk,
     fuzzing,
     hostile,
@@ -35,6 +36,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     huge.MEASURE,
     hostile.MEASURE,
     canaries.MEASURE,
+    day.MEASURE,
     soak.MEASURE,
     written.MEASURE,
 )

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("pseudonymize",),
     ("profile", "scu"),
     ("spool", "dicom"),
-    ("metrics", "log", "process"),
+    ("metrics", "log", "process", "allocator"),
     ("config",),
     ("errors", "version"),
     ("_native",),

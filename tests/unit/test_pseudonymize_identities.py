@@ -7,7 +7,7 @@ import pytest
 from engine._native.program import ACTIONS
 from engine._native.reader import Survey, survey
 from engine.errors import Refusal
-from engine.pseudonymize.identities import Identities, charset_of
+from engine.pseudonymize.identities import _REMEMBERED, Identities, charset_of
 from engine.pseudonymize.identity import HashSecret
 from tests.support.datasets import EXPLICIT, Element, encode
 
@@ -111,7 +111,7 @@ def test_what_is_remembered_does_not_change_answers() -> None:
                 assert remembers.of(given, b"").hashed_id.decode() == SECRET.hashed_id(f"P-{n}")
             else:
                 remembers.of(given, b"")
-    assert len(remembers._objects) <= 4096
+    assert len(remembers._objects) <= _REMEMBERED
 
 
 def test_long_values_are_not_remembered() -> None:
