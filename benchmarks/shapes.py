@@ -25,11 +25,12 @@ Make = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of object: `objects` of them make a round, `make` writes one."""
+    """One kind of object: `objects` of them make a round, `make` writes one; `many`: a few rounds of all are enough."""
 
     name: str
     objects: int
     make: Make
+    many: bool = False
 
 
 def ct(path: Path) -> None:
@@ -79,7 +80,7 @@ KINDS = (
     Kind("MR with a large private head, 130 KB", 1_000, mr),
     Kind("enhanced multi-frame CT, 200 MB", 2, multi_frame),
     Kind("mammography, JPEG 2000, 30 MB", 6, mammography),
-    Kind("tiny objects, 8 KB", 5_000, tiny),
+    Kind("tiny objects, 8 KB", 100_000, tiny, many=True),
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from benchmarks import inputs, scale, shapes
+from benchmarks import inputs, scale, shapes, sizes
 from tests.support.rewritten import planned, worker
 
 
@@ -41,3 +41,29 @@ def test_distinct_copies_differ_in_their_uids_alone(tmp_path: Path) -> None:
 )
 def test_the_model_is_amdahls_law(workers: int, serial: float, gain: float) -> None:
     assert scale.speedup(workers, serial) == pytest.approx(gain)
+
+
+def test_a_hundred_thousand_tiny_objects_are_all_read_once_from_the_disk_and_at_most_three_times_from_the_cache(
+    tmp_path: Path,
+) -> None:
+    (tiny,) = [kind for kind in shapes.KINDS if kind.many]
+    assert tiny.objects == 100_000
+    source = tmp_path / "kind"
+    source.mkdir()
+    for number in range(11):
+        (source / f"{number}.dcm").write_bytes(b"x")
+    assert sizes._turns(tiny, source, 5, cold=False) == [source] * 3
+    shares = sizes._turns(tiny, source, 5, cold=True)
+    names = [path.name for share in shares for path in share.iterdir()]
+    assert len(shares) == 5 and len(names) == 11 == len(set(names))
+    assert sizes._turns(shapes.KINDS[0], source, 5, cold=True) == [source] * 5
+
+
+def test_the_benchmark_of_sizes_runs_with_a_few_objects_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = tuple(kind for kind in shapes.KINDS if kind.make in {shapes.mr, shapes.tiny})
+    monkeypatch.setattr(sizes, "KINDS", few)
+    told = sizes.run(tmp_path, rounds=2, objects=1)
+    assert len(told.rows) == 8 and all(value > 0 for row in told.rows for value in row.values)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] or not list(tmp_path.iterdir())
