@@ -8,6 +8,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from engine.spool.writeback import ext4_journal
+
 PACKAGES = (
     "cython",
     "numpy",
@@ -52,7 +54,7 @@ def _file_system(path: Path) -> str:
         _, point, kind, *_ = line.split()
         if where.is_relative_to(point) and len(point) > len(found[0]):
             found = (point, kind)
-    return found[1]
+    return found[1] + (" without a journal" if ext4_journal(where) is False else "")
 
 
 def _first_line(*command: str) -> str:

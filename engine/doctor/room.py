@@ -12,7 +12,7 @@ from engine.config import GatewayConfig
 from engine.doctor.finding import Finding, Level
 from engine.spool.budget import counted, measure
 from engine.spool.layout import Spool
-from engine.spool.writeback import has_ext4_journal
+from engine.spool.writeback import ext4_journal
 
 LEAST_FREE = 64 << 20  # the gateway does not start with less
 DRIFT = 64 << 20
@@ -70,7 +70,17 @@ def room(config: GatewayConfig, spool: Spool, *, running: bool) -> Iterator[Find
             "acknowledge objects that a power cut would lose",
             'set spool.durability = "fsync", unless this is a benchmark',
         )
-    if not has_ext4_journal(spool.received):
+    journal = ext4_journal(spool.received)
+    if journal is False:
+        yield Finding(
+            Level.NOTE,
+            "no-ext4-journal",
+            "the spool is on an ext4 that was made without a journal",
+            "sync each object in two steps instead of one; but after a power cut such a file system has to be checked before it is "
+            "mounted, and nobody promises what the check leaves",
+            "put the spool on ext4 with a journal (tune2fs -O has_journal, unmounted), or on XFS",
+        )
+    elif journal is None:
         yield Finding(
             Level.NOTE,
             "no-ext4-journal",

@@ -50,15 +50,20 @@ class Writeback:
 
 def has_ext4_journal(folder: Path, sys: Path = Path("/sys")) -> bool:
     """True if the folder lies on ext4 that has a journal, as far as /sys shows; False if it does not tell."""
+    return ext4_journal(folder, sys) is True
+
+
+def ext4_journal(folder: Path, sys: Path = Path("/sys")) -> bool | None:
+    """Whether the ext4 on which the folder lies has a journal; None if it is no ext4, or /sys does not tell."""
     device = folder.stat().st_dev
     try:
         name = (sys / "dev" / "block" / f"{os.major(device)}:{os.minor(device)}").resolve(strict=True).name
     except OSError:
-        return False  # no block device: tmpfs, overlayfs, btrfs, NFS
+        return None  # no block device: tmpfs, overlayfs, btrfs, NFS
     try:
         task = (sys / "fs" / "ext4" / name / "journal_task").read_text(encoding="ascii")
     except OSError:
-        return False  # not ext4
+        return None  # not ext4
     return task.strip().isdigit()  # the journal's kernel thread; an ext4 without one says "<none>" here
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.spool.writeback import WAIT_WRITE_WAIT, Writeback, has_ext4_journal
+from engine.spool.writeback import WAIT_WRITE_WAIT, Writeback, ext4_journal, has_ext4_journal
 from tests.support.smalldisk import CannotMountError, LoopDisk
 
 
@@ -33,11 +33,13 @@ def pretend(tmp_path: Path, task: str | None) -> Path:
         ("412\n", True),
         ("0\n", True),  # seen from another PID namespace
         ("<none>\n", False),  # made without a journal (mkfs.ext4 -O ^has_journal)
-        (None, False),
+        (None, None),
     ],
 )
-def test_ext4_counts_with_a_journal_alone(tmp_path: Path, task: str | None, journal: bool) -> None:
-    assert has_ext4_journal(tmp_path, pretend(tmp_path, task)) is journal
+def test_ext4_counts_with_a_journal_alone(tmp_path: Path, task: str | None, journal: bool | None) -> None:
+    sys = pretend(tmp_path, task)
+    assert ext4_journal(tmp_path, sys) is journal
+    assert has_ext4_journal(tmp_path, sys) is bool(journal)
 
 
 @pytest.mark.parametrize("journal", [True, False])
