@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-import socket
 import ssl
-from collections.abc import Iterator, Sequence
-
-import uvicorn
+from collections.abc import Sequence
 
 from engine import log
 from engine.calculator.app import Calculator
@@ -19,6 +14,7 @@ from engine.enrolment.pinned import CIPHERS
 from engine.errors import ConfigError
 from engine.keeper.client import fetch_secrets
 from engine.pages.lookup import Version
+from engine.pages.serving import listen, serve_all, server
 from engine.pseudonymize.identity import HashSecret
 from engine.spool.layout import Spool
 
@@ -36,23 +32,10 @@ def run(config: GatewayConfig) -> int:
     calculator = Calculator(
         settings, PlatformClient.of(config), lambda: versions(config), issuer=config.identity.issuer
     )
-    with _listen(settings) as listening:
+    with listen(settings.host, settings.port, "calculator.port") as listening:
         _LOG.info("listening", host=settings.host, port=listening.getsockname()[1])
-        server = _Server(
-            uvicorn.Config(
-                calculator.app(),
-                ws="none",
-                loop="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-                ssl_context_factory=lambda _config, _default: context,
-            )
-        )
-        asyncio.run(server.serve(sockets=[listening]))
+        one = server(calculator.app(), context, grace=GRACE_SECONDS)
+        asyncio.run(serve_all([one], [listening]))
     return 0
 
 
@@ -80,29 +63,3 @@ def server_context(settings: CalculatorConfig) -> ssl.SSLContext:
             hint="both must be PEM, readable by this user, and belong to each other",
         ) from problem
     return context
-
-
-def _listen(settings: CalculatorConfig) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
-            0
-        ]
-        return socket.create_server(address[:2], family=family, backlog=128)
-    except OSError as problem:
-        raise ConfigError(
-            "calculator-port",
-            f"cannot listen at {settings.host} port {settings.port}: {problem.strerror}",
-            hint="another process may have the port: choose another `calculator.port`",
-        ) from problem
-
-
-class _Server(uvicorn.Server):
-    """Ends by returning: uvicorn's own way raises the signal again."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT begin the end."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield

@@ -8,10 +8,9 @@ import gc
 import signal
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import uvicorn
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
@@ -19,7 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine import log
 from engine.config import PlatformConfig
-from engine.errors import ConfigError, PenstockError
+from engine.errors import PenstockError
+from engine.pages.serving import ENDING, listen, serve_all, server
 from engine.platform.accounts.people import open_people
 from engine.platform.app import Platform, make_app, make_web_app
 from engine.platform.assembly import AUDIT_KEY, assembled, open_database
@@ -33,14 +33,13 @@ from engine.platform.master_key import must_be_in_force, source_of
 from engine.platform.processes import Family
 from engine.platform.storage import Storage
 from engine.platform.takeover import take_over
-from engine.platform.tls import PeerProtocol, server_context, use_tls, web_context
+from engine.platform.tls import PeerProtocol, server_context, web_context
 from engine.process import leave_no_traces, tell_service_manager
 
 if TYPE_CHECKING:
     from engine.platform.bucket import Bucket
 
 GRACE_SECONDS = 20
-_ENDING = (signal.SIGTERM, signal.SIGINT)
 GARBAGE = 10_000  # new containers between two looks for cycles
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that none is closed under a request
 _LOG = log.get("platform")
@@ -149,27 +148,12 @@ def _serve(
     apps: list[ASGIApp] = [Guard(make_app(platform), platform.standing), make_web_app(platform)]
     protocols: list[type[HttpToolsProtocol]] = [PeerProtocol, HttpToolsProtocol]
     servers = [
-        _Server(
-            uvicorn.Config(
-                app,
-                http=protocol,
-                ws="none",
-                loop="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-                ssl_context_factory=use_tls(context),
-            )
-        )
+        server(app, context, grace=GRACE_SECONDS, keep_alive=KEEP_ALIVE_SECONDS, protocol=protocol)
         for app, protocol, context in zip(apps, protocols, contexts, strict=False)
     ]
     _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_all(servers, sockets, early))
+        runner.run(serve_all(servers, sockets, early))
     return 0
 
 
@@ -188,60 +172,8 @@ def _note_early(workers: int) -> list[int]:
     """
     early: list[int] = []
     if workers > 1:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     else:
-        for number in _ENDING:
+        for number in ENDING:
             signal.signal(number, lambda told, _frame: early.append(told))
     return early
-
-
-async def _serve_all(
-    servers: Sequence[uvicorn.Server], sockets: Sequence[socket.socket], early: Sequence[int]
-) -> None:
-    """Until SIGTERM or SIGINT, which ends all of them."""
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        for server in servers:
-            server.handle_exit(signal.SIGTERM, None)
-
-    for number in _ENDING:
-        loop.add_signal_handler(number, end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-    if early:
-        end()
-    async with asyncio.TaskGroup() as group:
-        for server, listening in zip(servers, sockets, strict=True):
-            group.create_task(server.serve(sockets=[listening]))
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, ending by returning: its own way raises the signal again, and nothing after it
-    would run.
-    """
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """`_serve_all` has taken them."""
-        yield
-
-
-def listen(host: str, port: int, key: str = "platform.port") -> socket.socket:
-    """A listening socket; `key` is what the configuration calls the port. Raises ConfigError that says who could be in the way."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(1024)
-        except OSError:
-            listening.close()
-            raise
-    except OSError as problem:
-        raise ConfigError(
-            "address-unusable",
-            f"cannot listen at {host} port {port}: {problem.strerror}",
-            hint=f"another process may have the port: choose another `{key}`",
-        ) from problem
-    return listening

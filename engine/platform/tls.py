@@ -7,11 +7,9 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine import log
@@ -196,10 +194,3 @@ def peer_of(tls: ssl.SSLObject) -> Peer | None:
         epoch,
         float(ssl.cert_time_to_seconds(str(named["notAfter"]))),
     )
-
-
-def use_tls(
-    context: ssl.SSLContext,
-) -> Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
-    """uvicorn's way to be given a context that is made already."""
-    return lambda _config, _default: context
