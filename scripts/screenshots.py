@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the pictures of docs/calculator.md: a real platform, a real enrolled gateway, a real Chromium.
 
-scripts/screenshots.py [FOLDER]      docs/images is the default; needs Pillow, which makes the files small
+scripts/screenshots.py [FOLDER]      docs/images is the default
 """
 
 from __future__ import annotations
