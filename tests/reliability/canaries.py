@@ -18,6 +18,7 @@ from engine.demo.stage import Stage
 from engine.dicom import sample
 from tests.reliability.book import Measure, Run
 from tests.reliability.hospital import Hospital
+from tests.support.egress import KINDS, Egress
 from tests.support.killing import processes
 
 SETTLE_SECONDS = 120.0
@@ -66,7 +67,8 @@ def canaries(run: Run) -> None:
             run.work / "stage", gateway={"passes": {"quiet_seconds": 4.0}, "log": {"level": "debug"}}
         )
         watcher = Watcher(laid, words=_secrets(laid))
-        with stage.running(laid):
+        egress = Egress(run.work / "egress", laid.gateway_port)
+        with _running(laid, egress):
             watching = threading.Thread(target=watcher.run)
             watching.start()
             words = _travel(run, laid, watcher)
@@ -82,6 +84,20 @@ def canaries(run: Run) -> None:
     for where in sorted(watcher.found):
         run.fail(f"a canary in {where}")
     _search_files(run, laid, temporary, words)
+    _search_egress(run, egress, words)
+
+
+@contextlib.contextmanager
+def _running(laid: Stage, egress: Egress) -> Iterator[None]:
+    """The platform, and the gateway whose sending is written down."""
+    try:
+        laid.start_platform()
+        with egress.worn():
+            laid.start_gateway()
+        yield
+    finally:
+        laid.gateway.kill()
+        laid.platform.kill()
 
 
 def _travel(run: Run, laid: Stage, watcher: Watcher) -> set[bytes]:
@@ -161,6 +177,16 @@ def _search_files(run: Run, laid: Stage, temporary: Path, words: set[bytes]) -> 
             run.must(not path.is_file(), f"a core: {path}")
 
 
+def _search_egress(run: Run, egress: Egress, words: set[bytes]) -> None:
+    """What left by the network."""
+    for kind in KINDS:
+        run.figures[f"{kind}_bytes"] = egress.size(kind)
+    for kind in egress.deaf():
+        run.fail(f"nothing was seen of {kind}: the search proves nothing")
+    for kind in egress.hits(words):
+        run.fail(f"a canary on the network: {kind}")
+
+
 def _files(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
@@ -203,7 +229,9 @@ MEASURE = Measure(
 Every identifying value of every study that was sent, and the hash secret, are looked for: twenty times a second in the
 arguments, environments and open files of all processes; and afterwards in the logs (level debug), metrics, temporary files, the
 spool with its ledger and receipts, the platform's storage and log, file names and cores. Meanwhile workers are killed, and
-receiver, coordinator and uploader get SIGSEGV. What goes to the platform is compared object by object, decrypted, by the same
-words.
+receiver, coordinator and uploader get SIGSEGV. A preloaded library (`tests/support/egress.c`) writes down all that the gateway's
+processes put on the network, and what they give to TLS before it is encrypted: none of the words may be in it, but for the UIDs
+of the objects in the answers to whoever sent them. What goes to the platform is compared object by object, decrypted, by the
+same words.
 """,
 )
