@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.options import config_option
-from engine.cli.output import json_option, print_json, visible
+from engine.cli.output import json_option, print_json, say, visible
 
 if TYPE_CHECKING:
     from engine.doctor.examine import Report
@@ -55,7 +55,7 @@ def _show(report: Report) -> None:
 def _show_one(finding: Finding) -> None:
     count = f" ({finding.count:,})" if finding.count != 1 else ""
     word = "repaired" if finding.repaired else finding.level.name.lower()
-    click.echo(visible(f"{word:9} {finding.code}{count}: {finding.what}"))
+    say(f"{word:9} {finding.code}{count}: {finding.what}", indent=10)
     rows = (
         ("where", finding.where if finding.level else ""),
         ("gateway", f"will {finding.will}" if finding.will else ""),
@@ -63,4 +63,4 @@ def _show_one(finding: Finding) -> None:
     )
     for name, text in rows:
         if text:
-            click.echo(visible(f"          {name + ':':9}{text}"))
+            say(f"{'':10}{name + ':':9}{text}", indent=19)

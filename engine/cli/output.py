@@ -4,7 +4,9 @@ imported when needed.
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ import click
 
 from engine.errors import PenstockError
 
+LEAST_COLUMNS = 40  # for words, in a terminal however narrow
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -47,6 +50,18 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in cells:
         table.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
     Console(highlight=False).print(table)
+
+
+def say(text: str, *, indent: int = 0) -> None:
+    """Prints a sentence: in a terminal wrapped between words, its further lines moved in by `indent`; elsewhere in one line."""
+    text = visible(text)
+    if sys.stdout.isatty():
+        columns = max(shutil.get_terminal_size().columns, indent + LEAST_COLUMNS)
+        lines = textwrap.wrap(
+            text, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
+        text = "\n".join(lines)
+    click.echo(text)
 
 
 def report_error(error: PenstockError, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 from engine.cli import destination_view
 from engine.cli.options import config_option
-from engine.cli.output import json_option, print_json, print_table, visible
+from engine.cli.output import json_option, print_json, print_table, say, visible
 
 RATE_SECONDS = 0.5
 WORDS = {
@@ -79,9 +79,9 @@ def command(config_file: Path, as_json: bool) -> int:
     if as_json:
         print_json(told)
         return 0
-    click.echo(f"the gateway is {'running: ' + visible(seen.limit.words) if running else 'not running'}")
+    say(f"the gateway is {'running: ' + seen.limit.words if running else 'not running'}", indent=2)
     if running and seen.limit.advice:
-        click.echo(f"  {visible(seen.limit.advice)}")
+        say(f"  {seen.limit.advice}", indent=2)
     if kept is not None:
         click.echo(
             f"enrolled as {kept.gateway} of {kept.institution}, epoch {kept.epoch}: it {visible(kept.sentence)}"
@@ -98,9 +98,9 @@ def command(config_file: Path, as_json: bool) -> int:
     if rows:
         print_table("", ("objects", "number", "bytes"), sorted(rows))
     for line in destination_view.lines(destinations):
-        click.echo(line)
+        say(line, indent=2)
     for code, count in found.reasons.most_common():
         click.echo(f"quarantined as {code}: {count:,}")
     if totals:
-        click.echo("ever: " + ", ".join(f"{count:,} {step}" for step, count in totals.items()))
+        say("ever: " + ", ".join(f"{count:,} {step}" for step, count in totals.items()), indent=2)
     return 0

@@ -72,7 +72,7 @@ def _stage(view: View, index: int) -> str:
         f"<div class=soft>{words.share(stage.busy) or '0%'} busy"
         + (f", {words.share(stage.blocked)} blocked" if stage.blocked >= 0.005 else "")
         + (f"<br>{stage.waiting:,.0f} waiting" if stage.waiting else "")
-        + (f"<br>{words.latency(stage.latency)}" if stage.latency is not None else "")
+        + (f"<br>median {words.latency(stage.latency)}" if stage.latency is not None else "")
         + "</div>",
     ]
     return f"<div class=stage>{''.join(told)}</div>"
@@ -134,7 +134,7 @@ def _tables(view: View) -> str:
                     for name, one in view.processes.items()
                 ),
             ),
-            f"<h2>Passes and quarantine</h2><div>{view.passes_open:,} passes open, ",
+            f"<h2>Passes and quarantine</h2><div>{view.passes_open:,} open passes, ",
             f"{view.passes.get('sealed', 0):,.0f} sealed, {view.split_studies:,} studies in more than one pass</div>",
             f"<div class={'bad' if bad else 'soft'}>{view.quarantine:,} objects in quarantine{_reasons(view)}</div>",
         )

@@ -216,3 +216,18 @@ def test_a_table_shows_text_as_it_is_and_numbers_at_the_right(capsys: pytest.Cap
 def test_an_empty_table_has_its_header(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table("", ["name", "count"], [])
     assert capsys.readouterr().out.split() == ["name", "count"]
+
+
+def test_a_sentence_is_wrapped_between_words_in_a_terminal_and_one_line_elsewhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "note      room: " + "word-with-hyphens " * 12 + "\x1b[2Jend"
+    output.say(sentence, indent=10)
+    assert capsys.readouterr().out.count("\n") == 1
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.say(sentence, indent=10)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 3 and max(map(len, lines)) <= 60
+    assert all(line.startswith(" " * 10 + "word-with-hyphens") for line in lines[1:-1])
+    assert "\x1b" not in "".join(lines) and lines[0].startswith("note      room:")
