@@ -67,7 +67,11 @@ ROWS: Final = (
         18,
         "`systemd-analyze security --offline` of the units",
         "score ≤ 1.5",
-        ("tests/unit/test_deploy.py::test_the_exposure_of_a_unit_is_low",),
+        (
+            "tests/unit/test_deploy.py::test_the_exposure_of_a_unit_is_low",
+            "tests/e2e/test_live_systemd.py::test_every_process_of_a_unit_is_held_down",
+            "tests/e2e/test_live_systemd.py::test_what_a_unit_forbids_fails_inside_it",
+        ),
         "1.3 (gateway) and 1.1 (platform).",
     ),
 )
