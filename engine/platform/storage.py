@@ -28,6 +28,7 @@ from engine.platform.encryption import EncryptedWriter, FileSource, Source
 from engine.platform.index import Index, IndexRow
 from engine.platform.keys import KEY_BYTES, MasterKey
 from engine.spool.nursery import Nursery
+from engine.spool.writeback import Writeback
 
 if TYPE_CHECKING:
     from engine.platform.bucket import Bucket
@@ -43,6 +44,7 @@ class Storage:
         self.incoming = root / "incoming"
         self.objects = root / "objects"
         self._birth: tuple[Nursery, int] | None = None
+        self._writeback: Writeback | None = None
 
     @classmethod
     def open(cls, root: Path, bucket: Bucket | None = None) -> Storage:
@@ -146,8 +148,14 @@ class Storage:
         files, or SpoolError, which may.
         """
         if self.bucket is None:
+            if self._writeback is None:
+                self._writeback = Writeback(self.incoming)
             for one in arrived:
-                one.make_durable()
+                one.make_durable(self._writeback)
+            if self._writeback.in_order:
+                # One commit of the journal for all of them (see engine.spool.writeback). Their names may be older than their data:
+                # older kernels commit no more for a folder than its own last change, so it gets one now.
+                os.utime(self.incoming)
             _sync_folder(self.incoming)
             return
         self.bucket.put([one.written() for one in arrived])
@@ -197,7 +205,7 @@ class ArrivingObject:
         description: Description = self._describing.finish()
         try:
             digest = self._writer.finish()
-            # Starts the write-back at once, so that the fdatasync of the commit waits for little.
+            # Starts the write-back at once, so that the commit waits for little.
             os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as problem:
             raise storage_error(problem) from problem
@@ -234,9 +242,11 @@ class ArrivingObject:
             self.uploaded = False
         self.path.unlink(missing_ok=True)
 
-    def make_durable(self) -> None:
-        """fdatasync and close. Raises OSError; abandon the object then, and never repeat the sync."""
-        os.fdatasync(self.descriptor)
+    def make_durable(self, writeback: Writeback) -> None:
+        """On the disk for sure with the next sync of its folder, and closed. Raises OSError; abandon the object then, and never
+        repeat the sync.
+        """
+        writeback.finish(self.descriptor)
         os.close(self.descriptor)
         self.descriptor = -1
 

@@ -18,6 +18,7 @@ from engine.platform.index import Index, IndexRow
 from engine.platform.keys import MasterKey
 from engine.platform.storage import ArrivingObject, Storage
 from engine.platform.writing import Writing
+from engine.spool.writeback import Writeback
 from tests.support.platform_process import pseudonymized
 
 pytest_plugins = ("tests.support.databases",)
@@ -85,12 +86,12 @@ def test_a_failed_sync_stores_nothing_and_nothing_is_taken_afterwards(
         await committer.commit([arrive(storage, master, 1)])
         syncs = []
 
-        def fails(descriptor: int) -> None:
+        def fails(self: Writeback, descriptor: int) -> None:
             syncs.append(descriptor)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fdatasync", fails)
+            patch.setattr(Writeback, "finish", fails)
             with pytest.raises(SpoolError, match="storage failed"):
                 await committer.commit([arrive(storage, master, 2), arrive(storage, master, 3)])
         assert len(syncs) == 1  # a failed sync is not repeated
