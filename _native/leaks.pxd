@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef enum:
     GRAM = 4                # bytes; shorter identifiers are not looked for
     UID_GRAM = 8            # a shorter UID is treated as an identifier is
+    FEW_PATTERNS = 512      # so many are forgotten one by one
     FIRST_CHAINS = 12       # as a power of two; chains grow fourfold when they would become long
     FILTER_BITS = 4         # sixteen filter bits a chain
     MAX_PATTERNS = 1 << 20

@@ -62,15 +62,15 @@ cdef struct Walk:
     size_t avail
     size_t total
     size_t pos
-    Level levels[LEVELS]
     int depth
-    Block blocks[MAX_BLOCKS]
     int block_count
     uint32_t emptied        # the insertion without a value that was last written as an empty attribute
     int block_hit           # the private block whose element is being treated, -1 for none
     int inserted            # insertions written so far
     bint tail               # behind the body: nothing is inserted
     uint32_t counts[32]
+    Level levels[LEVELS]        # from here on nothing is cleared for a new object: what opens a level or a block fills it
+    Block blocks[MAX_BLOCKS]
 
 cdef class Nesting(Replacer):
     cdef Walk w

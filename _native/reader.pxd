@@ -8,7 +8,6 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef enum:
     MAX_DEPTH = 64          # levels of nesting; one level is a sequence and its item
-    MAX_WANTED = 64         # attributes a survey can look for
 
 # What stopped a walk. The names that Python sees are in reader.pyx: REASONS.
 cdef enum Stop:
@@ -40,6 +39,10 @@ cdef size_t skip_undefined(
 ) noexcept nogil
 cdef int content_syntax(const uint8_t* p, size_t pos, size_t end, int assumed) noexcept nogil
 
+cdef inline size_t upto(size_t pos, size_t total) noexcept nogil:
+    """How far a buffer must reach for a header at `pos`; never behind the end of the object."""
+    return min(pos + 12, total)
+
 cdef class Meta:
     cdef readonly str transfer_syntax
     cdef readonly str sop_class_uid
@@ -49,8 +52,3 @@ cdef class Meta:
     cdef readonly int syntax
     cdef readonly bint deflated
     cdef readonly bint encapsulated
-
-cdef class Survey:
-    cdef dict values
-    cdef readonly size_t elements
-    cdef readonly size_t end

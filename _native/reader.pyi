@@ -4,7 +4,7 @@ All offsets and lengths are bytes. A `head` is any C-contiguous buffer that hold
 is the size of the whole object, at least `len(head)`.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from typing import Final
 
 from typing_extensions import Buffer
@@ -46,22 +46,6 @@ def read_meta(head: Buffer, total: int) -> Meta:
 
     Raises `NeedMore`, or `Refused` with `empty`, `not-dicom`, `truncated`, `bad-vr`, `unknown-transfer-syntax`.
     """
-
-class Survey:
-    """Values found by `survey`: `elements` counts the top-level elements passed, `end` is where the walk stopped."""
-
-    elements: int
-    end: int
-    def get(self, tag: int) -> bytes | None:
-        """The raw value of a wanted attribute without leading and trailing spaces and NULs; None if it is absent."""
-    def raw(self, tag: int) -> bytes | None:
-        """The same as it stands there, for binary values; of a sequence the bytes of its items."""
-
-def survey(
-    head: Buffer, total: int, start: int, syntax: int, wanted: Iterable[int], last: int = 0xFFFFFFFF
-) -> Survey:
-    """Walks the top level from `start` (bits of `syntax`: 1 explicit VR, 2 big endian) to the body or to the first tag above
-    `last`, and keeps the values of at most 64 `wanted` tags. Raises `NeedMore` or `Refused`; ValueError for too many tags."""
 
 def fragments(window: Buffer, base: int, pos: int, total: int, syntax: int) -> tuple[int, bool]:
     """Hops over items of encapsulated PixelData (PS3.5 A.4). `window` holds the object's bytes from offset `base`; `pos` is the

@@ -94,11 +94,6 @@ cdef int content_syntax(const uint8_t* p, size_t pos, size_t end, int assumed) n
     return assumed
 
 
-cdef inline size_t upto(size_t pos, size_t total) noexcept nogil:
-    """How far a buffer must reach for a header at `pos`; never behind the end of the object."""
-    return min(pos + 12, total)
-
-
 cdef size_t skip_undefined(
     const uint8_t* p, size_t pos, size_t avail, size_t total, int syntax, bint fragments, Trouble* trouble
 ) noexcept nogil:
@@ -232,77 +227,6 @@ cdef int _settle_syntax(Meta meta, const uint8_t* p, size_t pos, size_t avail) e
     else:
         raise Refused("unknown-transfer-syntax", "the transfer syntax is not one of PS3.5 annex A", 0, 0x00020010)
     return 0
-
-
-cdef class Survey:
-    """Raw values of chosen top-level attributes; `get(tag)` is None where the attribute is absent."""
-
-    def get(self, uint32_t tag):
-        """The value's bytes without padding, or None."""
-        value = self.values.get(tag)
-        return None if value is None else value.strip(b" \0")
-
-    def raw(self, uint32_t tag):
-        """The value's bytes as they stand there, or None."""
-        return self.values.get(tag)
-
-
-def survey(const uint8_t[::1] head, size_t total, size_t start, int syntax, wanted, uint32_t last=0xFFFFFFFF):
-    """Looks for the attributes `wanted` at the top level; see the manual in reader.pyi."""
-    cdef const uint8_t* p = &head[0] if head.shape[0] else NULL
-    cdef size_t avail = head.shape[0], pos = start, begin
-    cdef uint32_t tags[MAX_WANTED]
-    cdef int count = 0, i, answer
-    cdef Header h
-    cdef Trouble trouble
-    cdef Survey found = Survey.__new__(Survey)
-    found.values = {}
-    for tag in wanted:
-        if count == MAX_WANTED:
-            raise ValueError(f"a survey looks for at most {MAX_WANTED} attributes")
-        tags[count] = tag
-        count += 1
-    trouble.stop = FINE
-    while pos < total:
-        if pos + 12 > avail and avail < total:
-            raise NeedMore(upto(pos, total))
-        answer = read_header(p + pos, avail - pos, syntax, &h)
-        if answer != OK:
-            if answer == SHORT:
-                break  # fewer than 8 bytes are left; the rewriter judges them
-            fail(&trouble, BAD_VR_FOUND, pos, 0)
-            raise_trouble(&trouble)
-        if h.tag > last or 0x7FE00008 <= h.tag <= 0x7FE00010:
-            break
-        found.elements += 1
-        pos += h.size
-        if h.length == UNDEFINED:
-            begin = pos
-            pos = skip_undefined(
-                p, pos, avail, total,
-                content_syntax(p, pos, avail, 0) if h.vr == UN else syntax,
-                False, &trouble,
-            )
-            if trouble.stop != FINE:
-                raise_trouble(&trouble)
-            for i in range(count):
-                if tags[i] == h.tag:
-                    found.values[h.tag] = PyBytes_FromStringAndSize(<const char*>(p + begin), pos - begin)
-            continue
-        if (h.tag >> 16) == 0xFFFE and h.length == 0:
-            continue
-        if pos + h.length > total:
-            fail(&trouble, TRUNCATED, pos - h.size, h.tag)
-            raise_trouble(&trouble)
-        for i in range(count):
-            if tags[i] == h.tag:
-                if pos + h.length > avail:
-                    raise NeedMore(pos + h.length)
-                found.values[h.tag] = PyBytes_FromStringAndSize(<const char*>(p + pos), h.length)
-                break
-        pos += h.length
-    found.end = pos
-    return found
 
 
 def fragments(const uint8_t[::1] window, size_t base, size_t pos, size_t total, int syntax):

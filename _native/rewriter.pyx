@@ -3,9 +3,10 @@
 Every method of the walk answers 1, or 0 with `trouble` set.
 """
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memset
+from libc.string cimport memcmp, memcpy, memset
 
 from engine._native.elements cimport (
     BAD_VR, CODE, ITEM, ITEM_END, NULPAD, NUMBER, OK, SEQUENCE_END, SHORT, TEXT, TIME, UNDEFINED, Header, load_tag,
@@ -13,6 +14,7 @@ from engine._native.elements cimport (
 )
 from engine._native.program cimport *
 from engine._native.reader cimport *
+from engine._native.plausible cimport *
 from engine._native.coding cimport Coding, is_code, is_content_value
 from engine._native.nesting cimport *
 from engine._native.replacer cimport ONE_WORD
@@ -20,11 +22,7 @@ from engine._native.program import ACTIONS
 
 cdef enum:
     UI = (c'U' << 8) | c'I'
-    UN = (c'U' << 8) | c'N'
-    SQ = (c'S' << 8) | c'Q'
     LO = (c'L' << 8) | c'O'
-    OB = (c'O' << 8) | c'B'
-    OW = (c'O' << 8) | c'W'
     DA = (c'D' << 8) | c'A'
     TM = (c'T' << 8) | c'M'
     DT = (c'D' << 8) | c'T'
@@ -37,45 +35,9 @@ cdef enum:
     CHARSET = 0x00080005
     CONCEPT_NAME = 0x0040A043
     CONTENT = 0x0040A730
-    FIRST_BODY = 0x7FE00008
-    LAST_BODY = 0x7FE00010
 
 _COUNTED = {**{number: name for name, number in ACTIONS.items()}, TRAILING: "trailing-bytes",
             GROUP_LENGTHS: "group-length", PRIVATE: "private", UNKNOWN: "unknown"}
-
-
-cdef inline bint contradicts(uint16_t declared, uint16_t known) noexcept nogil:
-    """Whether a declared VR says that the value cannot be what the dictionary knows of the tag."""
-    if known == SQ:
-        return declared != SQ
-    return vr_kind(declared) & TEXT and vr_kind(known) & (NUMBER | NULPAD)
-
-
-cdef inline bint may_be_body(uint32_t tag, uint16_t vr) noexcept nogil:
-    """Only VRs of pixel data (PS3.5 8.2 and PS3.6) make bytes pixels; text must not pass unread as a body."""
-    if vr == 0 or vr == UN:
-        return True
-    if tag == LAST_BODY:
-        return vr == OB or vr == OW
-    return vr == ((c'O' << 8) | c'F') if tag == FIRST_BODY else vr == ((c'O' << 8) | c'D')
-
-
-cdef inline bint is_number(const uint8_t* p, size_t n) noexcept nogil:
-    """Whether text is nothing but numbers; some writers put a comma where a point belongs."""
-    cdef size_t i
-    for i in range(n):
-        if not (c'0' <= p[i] <= c'9' or p[i] == c'.' or p[i] == c' ' or p[i] == c'-' or p[i] == c'\\' or p[i] == c'+'
-                or p[i] == c'e' or p[i] == c'E' or p[i] == c',' or p[i] == 0):
-            return False
-    return True
-
-
-cdef inline bint is_uid(const uint8_t* p, size_t n) noexcept nogil:
-    cdef size_t i
-    for i in range(n):
-        if not (c'0' <= p[i] <= c'9' or p[i] == c'.' or p[i] == c'\\' or p[i] == c' ' or p[i] == 0):
-            return False
-    return True
 
 
 cdef class Plan:
@@ -85,21 +47,20 @@ cdef class Plan:
 cdef class Rewriter(Coding):
     """Rewrites heads by one program. Not for two threads at once: the output buffer is reused."""
 
-    def rewrite(self, const uint8_t[::1] head not None, size_t total, size_t start, int syntax, *, bytes hashed_id not None,
+    cdef uint32_t told[32]      # the counts of `told_counts`, which most objects of a series share
+    cdef dict told_counts
+
+    def rewrite(self, head not None, size_t total, size_t start, int syntax, *, bytes hashed_id not None,
                 bytes study_id not None, bytes sop_class not None, bytes sop_instance not None, int shift_days=0,
                 bint tail=False, bint scan=True,
                 tuple also=(), bytes charset=b""):
         """Rewrites a data set from `start` to its body (or, with `tail`, what follows a body); see rewriter.pyi."""
-        cdef Plan plan
-        cdef Header body
         cdef bytes value
-        cdef bint done
+        cdef Py_buffer buffer
         if self.busy:
             raise RuntimeError("a rewriter does one object at a time")
         if self.pass_key_bytes is None:
             raise ValueError("a pass key must be set first")
-        if not 0 <= syntax <= 3 or start > <size_t>head.shape[0] or <size_t>head.shape[0] > total:
-            raise ValueError("the syntax, the start or the total size is out of range")
         self.computed_bytes = (b"", hashed_id, study_id, sop_class, sop_instance)
         for i in range(5):
             self.computed[i].data = <const uint8_t*><const char*><bytes>self.computed_bytes[i]
@@ -108,26 +69,40 @@ cdef class Rewriter(Coding):
         self.leaks.hit_count = 0    # what follows a body is searched for what stood before it, too
         if not tail and not self.leaks.clear():
             raise MemoryError
-        self.raised = None
-        self.begin(&head[0] if head.shape[0] else NULL, min(total, <size_t>MOST_HEAD), start)
-        memset(&self.w, 0, sizeof(Walk))
-        self.w.p = self.source
-        self.w.avail = head.shape[0]
-        self.w.total = total
-        self.w.pos = start
-        self.w.tail = tail
-        self.w.levels[0].limit = total
-        self.w.levels[0].defined = True
-        self.w.levels[0].patch = NO_PATCH
-        self.w.levels[0].syntax = syntax
-        self.w.levels[0].step = -1
         for extra in also:
             value = extra
             if not self.leaks.add(<const uint8_t*><const char*>value, len(value), True):
                 raise MemoryError
+        PyObject_GetBuffer(head, &buffer, PyBUF_SIMPLE)
+        try:
+            if not 0 <= syntax <= 3 or start > <size_t>buffer.len or <size_t>buffer.len > total:
+                raise ValueError("the syntax, the start or the total size is out of range")
+            memset(&self.w, 0, <char*>self.w.levels - <char*>&self.w)
+            memset(&self.w.levels[0], 0, sizeof(Level))
+            self.w.p = <const uint8_t*>buffer.buf
+            self.w.avail = buffer.len
+            self.w.total = total
+            self.w.pos = start
+            self.w.tail = tail
+            self.w.levels[0].limit = total
+            self.w.levels[0].defined = True
+            self.w.levels[0].patch = NO_PATCH
+            self.w.levels[0].syntax = syntax
+            self.w.levels[0].step = -1
+            self.w.levels[0].charset = <const uint8_t*><const char*>charset
+            self.w.levels[0].charset_size = len(charset)
+            return self._run(scan)
+        finally:
+            PyBuffer_Release(&buffer)
+
+    cdef Plan _run(self, bint scan):
+        """The walk that `w` describes, then the leak scan over what it wrote."""
+        cdef Plan plan
+        cdef Header body
+        cdef bint done
         body.tag = 0
-        self.w.levels[0].charset = <const uint8_t*><const char*>charset
-        self.w.levels[0].charset_size = len(charset)
+        self.raised = None
+        self.begin(self.w.p, min(self.w.total, <size_t>MOST_HEAD), self.w.pos)
         self.busy = True
         with nogil:
             done = self._walk(&body)
@@ -141,7 +116,10 @@ cdef class Rewriter(Coding):
         plan = Plan.__new__(Plan)
         plan.head = PyBytes_FromStringAndSize(<const char*>self.out, self.out_size)
         plan.end = self.w.pos
-        plan.counts = {_COUNTED[i]: self.w.counts[i] for i in range(ACTION_COUNT + 4) if self.w.counts[i]}
+        if self.told_counts is None or memcmp(self.w.counts, self.told, sizeof(self.told)):
+            memcpy(self.told, self.w.counts, sizeof(self.told))
+            self.told_counts = {_COUNTED[i]: self.w.counts[i] for i in range(ACTION_COUNT + 4) if self.w.counts[i]}
+        plan.counts = self.told_counts
         plan.body_tag = None
         plan.body_length = None
         if body.tag:
@@ -247,7 +225,7 @@ cdef class Rewriter(Coding):
         cdef uint8_t action
         cdef uint16_t arg = 0, vr = h.vr, group = h.tag >> 16, known_vr = 0
         cdef size_t value = w.pos + h.size, end, before
-        cdef int step = -1, inner = lv.syntax
+        cdef int step = -1, inner = lv.syntax, hit = -1
         cdef int mode
         cdef bint sequence
         if h.length != UNDEFINED:
@@ -266,6 +244,7 @@ cdef class Rewriter(Coding):
         w.block_hit = -1
         if group & 1:
             action = self.private_action(lv, h, value, end, &arg, &known_vr)
+            hit = w.block_hit
             if action == ACTION_COUNT:
                 return self.trouble.stop == FINE
             if self.trouble.stop != FINE:
@@ -329,8 +308,8 @@ cdef class Rewriter(Coding):
         if h.vr == UN and sequence:
             inner = content_syntax(w.p, value, min(w.avail, lv.limit) if h.length == UNDEFINED else end, 0)
         w.counts[action] += 1
-        if w.block_hit >= 0 and (sequence or h.length == UNDEFINED):
-            w.blocks[w.block_hit].used = True
+        if hit >= 0 and (sequence or h.length == UNDEFINED):
+            w.blocks[hit & (MAX_BLOCKS - 1)].used = True
         if sequence:
             if h.vr and h.vr != SQ and h.vr != UN:
                 return not fail(&self.trouble, ITEM_EXPECTED, w.pos, h.tag)  # undefined length where no sequence can be
@@ -362,8 +341,8 @@ cdef class Rewriter(Coding):
         before = self.out_size + self.kept_to - self.kept_from
         if not self._value(lv, h, vr, action, arg, value):
             return 0
-        if w.block_hit >= 0 and self.out_size + self.kept_to - self.kept_from > before:
-            w.blocks[w.block_hit].used = True       # a value may turn out to be no number, and go
+        if hit >= 0 and self.out_size + self.kept_to - self.kept_from > before:
+            w.blocks[hit & (MAX_BLOCKS - 1)].used = True       # a value may turn out to be no number, and go
         return 1
 
     cdef int _value(self, Level* lv, Header* h, uint16_t vr, uint8_t action, uint16_t arg, size_t value) noexcept nogil:

@@ -3,6 +3,7 @@ pixels."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hmac
 import os
@@ -124,7 +125,8 @@ class Worker:
         self._done = done
         self._stop = stop
         self._count_present = count_present
-        self._pass_keys: dict[str, bytes] = {}
+        self._studies: dict[str, tuple[bytes, str | None]] = {}  # by original UID: pass key and new UID
+        self._pass_key = b""  # of the file in hand, once its study is known
         self._study: str | None = None  # of the file in hand: its new UID, once it is known
 
     def close(self) -> None:
@@ -181,22 +183,30 @@ class Worker:
         tally.of(plan.study_instance_uid).add(plan)
 
     def _plan(self, source: int, size: int) -> tuple[ObjectPlan, bytes]:
+        self._pass_key = b""
         try:
-            survey = self._pseudonymizer.survey(source, size)
-            pass_key = self._pass_key(survey.study_instance_uid)
-            self._study = new_uid(pass_key, survey.study_instance_uid)
-            return self._pseudonymizer.plan(source, size, pass_key), pass_key
+            try:
+                return self._pseudonymizer.plan(source, size, self._key_of), self._pass_key
+            except Refusal:
+                if (
+                    not self._pass_key
+                ):  # a receipt may name its study all the same, unless that cannot be read either
+                    with contextlib.suppress(Refusal):
+                        self._key_of(self._pseudonymizer.survey(source, size).study_instance_uid)
+                raise
         except OSError as error:
             raise _unreadable(error) from error
 
-    def _pass_key(self, study: str) -> bytes:
-        key = self._pass_keys.get(study)
-        if key is None:
-            if len(self._pass_keys) >= KNOWN_STUDIES:
-                self._pass_keys.clear()
+    def _key_of(self, study: str) -> bytes:
+        """The pass key of a study, by its original UID; from here on the file in hand is of that study."""
+        known = self._studies.get(study)
+        if known is None:
+            if len(self._studies) >= KNOWN_STUDIES:
+                self._studies.clear()
             key = hmac.digest(self._keys.passes, study.encode(), "sha256")
-            self._pass_keys[study] = key
-        return key
+            known = self._studies[study] = key, new_uid(key, study)
+        self._pass_key, self._study = known
+        return self._pass_key
 
     def _put(self, plan: ObjectPlan, source: int, about: os.stat_result) -> Put:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     study: str = ""
     hashed_id: str = ""
     pixels: str = ""
-    counts: dict[str, int] = {}
+    counts: Mapping[str, int] = {}
 
 
 def note_plan(spool: Spool, pass_id: str, identifier: str, plan: ObjectPlan) -> None:

@@ -49,6 +49,27 @@ def file_meta(
     return PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group
 
 
+class FileMeta:
+    """`file_meta` for many instances of one SOP class in one transfer syntax, made of pieces that are ready."""
+
+    def __init__(self, sop_class_uid: bytes, transfer_syntax: bytes) -> None:
+        self._about = (sop_class_uid, transfer_syntax)
+        self._around: dict[
+            int, tuple[bytes, bytes]
+        ] = {}  # by the length of the UID: what stands before and after it
+
+    def of(self, sop_instance_uid: bytes) -> bytes:
+        """The same as `file_meta` makes; the UID has at most 64 bytes (PS3.5 9.1)."""
+        length = len(sop_instance_uid)
+        around = self._around.get(length)
+        if around is None:
+            sop_class, transfer_syntax = self._about
+            whole = file_meta(sop_class, b"\xff" * length, transfer_syntax)
+            before, _, after = whole.partition(b"\xff" * length) if length else (whole, b"", b"")
+            around = self._around[length] = (before, after)
+        return around[0] + sop_instance_uid + around[1]
+
+
 def padded(meta: bytes, count: int) -> bytes:
     """`meta`, as `file_meta` makes it, longer by `count` bytes: zeros in Private Information (0002,0102), which readers skip.
 

@@ -4,7 +4,7 @@ refused for a description.
 
 from __future__ import annotations
 
-from engine._native import reader
+from engine._native.survey import Survey
 from engine.errors import Refusal
 from engine.platform.rows import Attributes
 from engine.pseudonymize.specific_character_set import decode
@@ -25,7 +25,7 @@ _LONGEST = 64  # characters, the longest value of VR LO
 _MOST = 2**31 - 1
 
 
-def attributes_of(survey: reader.Survey, syntax: int) -> Attributes:
+def attributes_of(survey: Survey, syntax: int) -> Attributes:
     """The attributes among what a survey found; `syntax` as in `reader.Meta`."""
     charset = (survey.get(_CHARSET) or b"").decode("ascii", "replace")
 

@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 
 from engine._native import reader
+from engine._native.survey import Survey, Wanted, survey
 from engine.errors import Refusal
 from engine.platform import attributes
 from engine.platform.rows import Attributes
@@ -24,6 +25,7 @@ _SOP_CLASS, _SOP_INSTANCE, _MODALITY = 0x00080016, 0x00080018, 0x00080060
 _PATIENT_ID, _IDENTITY_REMOVED = 0x00100020, 0x00120062
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
 _NEEDED = (_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _PATIENT_ID, _IDENTITY_REMOVED, _STUDY, _SERIES)
+_LOOKED_FOR = Wanted((*_NEEDED, *attributes.WANTED))
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LONGEST_UID = 64
 _EXPLICIT_LITTLE_ENDIAN = 1
@@ -122,18 +124,18 @@ def describe(prefix: bytes | bytearray, size: int) -> Description:
     )
 
 
-def _survey(head: bytes | bytearray, size: int, start: int, syntax: int) -> reader.Survey:
+def _survey(head: bytes | bytearray, size: int, start: int, syntax: int) -> Survey:
     """What is needed, and what searches show, which stands further behind: where that is too far away or does not parse, what
     is needed alone.
     """
     try:
-        return reader.survey(head, size, start, syntax, (*_NEEDED, *attributes.WANTED), attributes.LAST)
+        return survey(head, size, start, syntax, _LOOKED_FOR, attributes.LAST)
     except reader.NeedMore:
         if len(head) < ENOUGH_PREFIX:
             raise
     except reader.Refused:
         pass  # the shorter survey says whether it matters
-    return reader.survey(head, size, start, syntax, (*_NEEDED, *attributes.WANTED), _SERIES)
+    return survey(head, size, start, syntax, _LOOKED_FOR, _SERIES)
 
 
 def _inflate(prefix: bytes | bytearray, start: int, size: int) -> tuple[bytes, int]:

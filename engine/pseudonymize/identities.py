@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine._native.digest import hmac_sha256
 from engine._native.program import ACTIONS
-from engine._native.reader import Survey
+from engine._native.survey import Survey
 from engine.pseudonymize.cleaning import clean_code, clean_text, words_of
 from engine.pseudonymize.identity import HashSecret, canonical
 
@@ -35,11 +35,13 @@ _CLEANING = frozenset({_CLEAN_TEXT, _CLEAN_CODE})
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Replacements for one object as ASCII: `hashed_id` (32 hexadecimal digits) and `study_id` (16 of base32), b"" where there is
-    nothing to hash; `shift_days` is the patient's date shift, 1 to 3650 days into the past."""
+    nothing to hash; `shift_days` is the patient's date shift, 1 to 3650 days into the past. `of_object`: made of the object's own
+    UID, so that no other object may get it."""
 
     hashed_id: bytes
     study_id: bytes
     shift_days: int
+    of_object: bool = False
 
 
 def charset_of(raw: bytes) -> tuple[str, ...]:
@@ -68,22 +70,24 @@ class Identities:
             survey.get(CHARSET) or b"",
             survey.get(STUDY_UID) or b"",
         )
-        name = survey.get(PATIENT_NAME) or b""
-        if name != self._name:
-            self._name, self._own = name, words_of(name.decode("ascii", "ignore"))
+        self.turn_to(survey.get(PATIENT_NAME) or b"")
         known = self._objects.get(key)
         if known is None:
-            known, of_this_object = self._make(*key, sop_instance)
-            if not of_this_object and sum(map(len, key)) <= _LONGEST_KEY:
+            known = self._make(*key, sop_instance)
+            if not known.of_object and sum(map(len, key)) <= _LONGEST_KEY:
                 if len(self._objects) >= _REMEMBERED:
                     self._objects.clear()
                 self._objects[key] = known
         return known
 
+    def turn_to(self, name: bytes) -> None:
+        """From here on texts are cleaned of the words of this patient's name, a raw value."""
+        if name != self._name:
+            self._name, self._own = name, words_of(name.decode("ascii", "ignore"))
+
     def _make(
         self, patient: bytes, issuer: bytes, charset: bytes, study: bytes, sop_instance: bytes
-    ) -> tuple[Identity, bool]:
-        """An identity, and whether it was made of the object's own UID, so that no other object may get it."""
+    ) -> Identity:
         secret = self._secret
         charsets = charset_of(charset)
         value = canonical(patient, charsets)
@@ -101,8 +105,8 @@ class Identities:
             % _SHIFT_DAYS
         )
         study_id = secret.study_id(study_text) if study_text else ""
-        identity = Identity(hashed.encode("ascii"), study_id.encode("ascii"), -1 - shift)
-        return identity, not (value or study_text)
+        of_object = not (value or study_text)
+        return Identity(hashed.encode("ascii"), study_id.encode("ascii"), -1 - shift, of_object)
 
     def encode(self, action: int, _tag: int, raw: bytes, charset: bytes) -> bytes | None:
         """The rewriter's call-back for values that need a character set or the secret; None removes the attribute."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine._native.reader import Survey
+from engine._native.survey import Survey
 from engine.errors import Refusal
 from engine.profile.pixels import Region
 from engine.pseudonymize.pixels import (

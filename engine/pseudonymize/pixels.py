@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from engine._native.reader import Survey
+from engine._native.survey import Survey
 from engine.errors import Refusal
 from engine.profile.pixels import PixelRules, Region
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from engine.errors import SpoolError
+
+PassKey = bytes | Callable[[str], bytes]
+"""32 bytes that decide all new UIDs of a pass, or what gives them for the original Study Instance UID ("" if there is none)."""
 
 ZEROS = -1
 """Offset of a span that is no part of the source: so many zero bytes, where pixels are masked."""
@@ -32,14 +38,13 @@ class Survey:
     source_ae_title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectPlan:
+class ObjectPlan(msgspec.Struct, frozen=True, gc=False):
     """The output of one object: `head`, then `spans` of the source as (offset, length) in bytes, then `tail`. A span at the
     offset ZEROS is zeros.
 
     The first span begins with the element `body_tag`, whose header's bytes are `body_header`. All UIDs are the new ones.
-    `size` is the length of the whole output in bytes; `counts` holds elements by action;
-    `pixels` is "none", "kept" or "masked".
+    `size` is the length of the whole output in bytes; `counts` holds elements by action
+    and may be shared with other plans; `pixels` is "none", "kept" or "masked".
     """
 
     head: bytes
@@ -54,7 +59,7 @@ class ObjectPlan:
     study_instance_uid: str
     series_instance_uid: str
     hashed_id: str
-    counts: dict[str, int]
+    counts: Mapping[str, int]
     pixels: str = "none"
 
 

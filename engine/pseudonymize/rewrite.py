@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from engine._native.program import ACTIONS, Program
-from engine._native.reader import Refused, survey
+from engine._native.program import Program
+from engine._native.reader import Refused
 from engine._native.rewriter import Plan, Rewriter
-from engine.dicom.file_meta import PADDING_LEAST, file_meta, padded
+from engine._native.survey import Wanted, survey
+from engine.dicom.file_meta import PADDING_LEAST, padded
 from engine.errors import Refusal
 from engine.pseudonymize.body import body_end, content_digest, read_tail
 from engine.pseudonymize.codestream import check_frames
@@ -21,13 +23,13 @@ from engine.pseudonymize.identities import (
     PATIENT_NAME,
     STUDY_UID,
     Identities,
-    Identity,
 )
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.leak_scan import INSERTED, judge
+from engine.pseudonymize.kind import Kind, Kinds, key_of, make
+from engine.pseudonymize.leak_scan import judge
 from engine.pseudonymize.mask import masked_spans
 from engine.pseudonymize.pixels import FACTS, Mask, decide
-from engine.pseudonymize.plan import PAGE, ObjectPlan, Survey
+from engine.pseudonymize.plan import PAGE, ObjectPlan, PassKey, Survey
 from engine.pseudonymize.source import SERIES_UID, SOP_CLASS, SOP_INSTANCE, Source, guarded, open_source
 from engine.pseudonymize.window import Window
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 UIDS = (SOP_CLASS, SOP_INSTANCE, STUDY_UID, SERIES_UID)
 IDENTITY = (CHARSET, ACCESSION, PATIENT_NAME, PATIENT_ID, ISSUER)
-NEW_UID = ACTIONS["new-uid"]
+_SURVEYED = Wanted((*UIDS, PATIENT_ID))
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
@@ -53,7 +55,8 @@ class Pseudonymizer:
         self._pixels = profile.profile.pixels
         self._identities = Identities(secret, issuer=profile.profile.issuer)
         self._rewriters: dict[Program, Rewriter] = {}
-        self._wanted = tuple(dict.fromkeys((*UIDS, *IDENTITY, *FACTS, *profile.facts)))
+        self._kinds = Kinds()
+        self._wanted = Wanted((*UIDS, *IDENTITY, *FACTS, *profile.facts), SOP_INSTANCE)
         self._window = Window()
 
     @property
@@ -63,7 +66,7 @@ class Pseudonymizer:
 
     def survey(self, fd: int, size: int) -> Survey:
         """The original UIDs of the object of `size` bytes behind `fd`. Raises Refusal as `plan` does."""
-        source = open_source(self._window, fd, size, (*UIDS, PATIENT_ID), SERIES_UID)
+        source = open_source(self._window, fd, size, _SURVEYED, SERIES_UID)
         study, series = source.values.get(STUDY_UID) or b"", source.values.get(SERIES_UID) or b""
         return Survey(
             transfer_syntax=source.meta.transfer_syntax,
@@ -74,40 +77,44 @@ class Pseudonymizer:
             source_ae_title=source.meta.source_ae_title,
         )
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
-        """The plan for the object of `size` bytes behind `fd`; `pass_key` (32 bytes) decides its new UIDs.
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
+        """The plan for the object of `size` bytes behind `fd`.
 
         A pure function of object, profile, pass key and hash secret. Raises Refusal: the codes of the reader and the rewriter,
         of `Source.sop_class`, `pixels.decide`, `check_frames`, `masked_spans`, `read_tail`, `inflate`; `leak`,
         `head-too-large`; and those of text that its character set cannot hold.
         """
         source = open_source(self._window, fd, size, self._wanted)
-        sop_class = source.sop_class()
-        mask = decide(
-            self._pixels, source.values, _ascii(sop_class), source.meta.transfer_syntax, source.meta.syntax
-        )
-        work = _Work(
-            self._rewriter(source, mask), source, self._identities.of(source.values, source.sop_instance())
-        )
-        work.rewriter.set_pass_key(pass_key)
-        new_instance = work.rewriter.new_uid(source.sop_instance() or content_digest(fd))
-        found = work.rewrite(self._window, sop_class, new_instance)
-        # A profile that keeps instance UIDs: the file meta has to say what the data set says.
-        instance = _ascii(new_instance) if work.replaces(SOP_INSTANCE) else work.new(SOP_INSTANCE, found)
-        new_instance = instance.encode("ascii") or new_instance
-        meta = file_meta(sop_class, new_instance, source.meta.transfer_syntax.encode("ascii"))
+        if not isinstance(pass_key, bytes):
+            pass_key = pass_key(_ascii(source.values.get(STUDY_UID) or b""))
+        kind = self._kind(source)
+        work = _Work(kind, source)
+        kind.rewriter.set_pass_key(pass_key)
+        old_instance = source.sop_instance()
+        new_instance = kind.rewriter.new_uid(old_instance or content_digest(fd))
+        found = work.rewrite(self._window, new_instance)
+        if SOP_INSTANCE not in kind.replaces:  # then the file meta has to say what the data set says
+            new_instance = work.said(SOP_INSTANCE, found).encode("ascii") or new_instance
+        study, series = kind.study_and_series(source, pass_key)
+        if STUDY_UID not in kind.replaces:
+            study = work.said(STUDY_UID, found)
+        if SERIES_UID not in kind.replaces:
+            series = work.said(SERIES_UID, found)
+        meta = kind.meta.of(new_instance)
         spans: tuple[tuple[int, int], ...] = ()
+        kept = 0
         tail, header = b"", b""
         if source.inflated is not None:
             head = meta + deflate(work.whole(found, source.inflated))
         else:
             head = meta + found.head
-            if self._page_aligned and found.body_tag is not None:
-                head = _aligned(meta, len(head), found.body_offset) + found.head
             if found.body_tag is not None:
+                if self._page_aligned:
+                    head = _aligned(meta, len(head), found.body_offset) + found.head
                 end, tail = work.after_body(found)
-                header = os.pread(fd, found.body_header, found.body_offset)
-                spans = self._spans(source, found, end, header, mask)
+                header = self._window.piece(found.body_offset, found.body_header)
+                spans = self._spans(source, found, end, header, kind.mask)
+                kept = sum([length for _, length in spans])
         self._window.settle(found.end)
         return ObjectPlan(
             head=head,
@@ -115,16 +122,35 @@ class Pseudonymizer:
             tail=tail,
             body_tag=found.body_tag if spans else None,
             body_header=header,
-            size=len(head) + sum(length for _, length in spans) + len(tail),
+            size=len(head) + kept + len(tail),
             transfer_syntax=source.meta.transfer_syntax,
-            sop_class_uid=_ascii(sop_class),
+            sop_class_uid=kind.sop_class_uid,
             sop_instance_uid=new_instance.decode("ascii"),
-            study_instance_uid=work.new(STUDY_UID, found),
-            series_instance_uid=work.new(SERIES_UID, found),
-            hashed_id=work.identity.hashed_id.decode("ascii"),
-            counts=found.counts,
-            pixels="none" if found.body_tag is None else "masked" if mask is not None else "kept",
+            study_instance_uid=study,
+            series_instance_uid=series,
+            hashed_id=kind.hashed_id,
+            counts=work.counts,
+            pixels="none" if found.body_tag is None else "masked" if kind.mask is not None else "kept",
         )
+
+    def _kind(self, source: Source) -> Kind:
+        key = key_of(source)
+        kind = self._kinds.get(key)
+        if kind is None:
+            sop_class = source.sop_class()
+            mask = decide(
+                self._pixels,
+                source.values,
+                _ascii(sop_class),
+                source.meta.transfer_syntax,
+                source.meta.syntax,
+            )
+            rewriter = self._rewriter(source, mask)
+            identity = self._identities.of(source.values, source.sop_instance())
+            kind = make(source, sop_class, rewriter, mask, identity)
+            self._kinds.put(key, kind)
+        self._identities.turn_to(kind.name)
+        return kind
 
     def _rewriter(self, source: Source, mask: Mask | None) -> Rewriter:
         program = self._profile.program_for(source.values, masked=mask is not None)
@@ -157,40 +183,40 @@ class Pseudonymizer:
 class _Work:
     """The rewriting of one object: head, tail, and the leak scan over both."""
 
-    def __init__(self, rewriter: Rewriter, source: Source, identity: Identity) -> None:
-        self.rewriter, self.source, self.identity = rewriter, source, identity
-        self._counts: dict[str, int] = {}
+    def __init__(self, kind: Kind, source: Source) -> None:
+        self.kind, self.source = kind, source
+        self.counts: Mapping[str, int] = {}
 
-    def rewrite(self, window: Window, sop_class: bytes, sop_instance: bytes) -> Plan:
+    def rewrite(self, window: Window, sop_instance: bytes) -> Plan:
         """The new head."""
-        source, identity = self.source, self.identity
+        source, kind = self.source, self.kind
+        identity = kind.identity
+        whole = source.inflated is not None
 
         def core(view: memoryview | bytes) -> Plan:
-            whole = source.inflated is not None
-            return self.rewriter.rewrite(
+            return kind.rewriter.rewrite(
                 view,
                 len(view) if whole else source.size,
                 0 if whole else source.meta.start,
                 source.meta.syntax,
                 hashed_id=identity.hashed_id,
                 study_id=identity.study_id,
-                sop_class=sop_class,
+                sop_class=kind.sop_class,
                 sop_instance=sop_instance,
                 shift_days=identity.shift_days,
-                also=self._instance_of_meta(),
+                also=self._instance_of_meta() if kind.scans_meta else (),
             )
 
         inflated = source.inflated
         found = window.run(core) if inflated is None else guarded(lambda: core(inflated))
-        self._counts = found.counts
+        self.counts = found.counts
         self._judge(found)
         return found
 
     def _instance_of_meta(self) -> tuple[bytes, ...]:
         """The Media Storage SOP Instance UID, for the leak scan, where the profile replaces instance UIDs."""
-        rule = self.rewriter.program.explain(SOP_INSTANCE)
         uid = self.source.meta.sop_instance_uid
-        return (uid.encode("latin-1"),) if uid and rule and int(rule["marks"]) & INSERTED else ()
+        return (uid.encode("latin-1"),) if uid else ()
 
     def after_body(self, found: Plan) -> tuple[int, bytes]:
         """(offset behind the body, the new tail) of an object that is not deflated."""
@@ -228,16 +254,8 @@ class _Work:
             )
         return found.head + inflated[found.body_offset : end] + self._tail(inflated[end:], end)
 
-    def replaces(self, tag: int) -> bool:
-        """Whether the profile replaces the UID in `tag` by a new one."""
-        rule = self.rewriter.program.explain(tag)
-        return rule is not None and rule["top"] == NEW_UID
-
-    def new(self, tag: int, found: Plan) -> str:
-        """The UID that the output has in `tag`, "" where it has none."""
-        if self.replaces(tag):
-            old = self.source.values.get(tag)
-            return self.rewriter.new_uid(old).decode("ascii") if old else ""
+    def said(self, tag: int, found: Plan) -> str:
+        """The UID that the new head has in `tag`, "" where it has none."""
         head, syntax = found.head, self.source.meta.syntax
         return _ascii(guarded(lambda: survey(head, len(head), 0, syntax, (tag,), tag)).get(tag) or b"")
 
@@ -246,16 +264,16 @@ class _Work:
         if not tail:
             return b""
         try:
-            found = self.rewriter.rewrite(
+            found = self.kind.rewriter.rewrite(
                 tail,
                 len(tail),
                 0,
                 self.source.meta.syntax,
-                hashed_id=self.identity.hashed_id,
-                study_id=self.identity.study_id,
+                hashed_id=self.kind.identity.hashed_id,
+                study_id=self.kind.identity.study_id,
                 sop_class=b"",
                 sop_instance=b"",
-                shift_days=self.identity.shift_days,
+                shift_days=self.kind.identity.shift_days,
                 tail=True,
                 charset=self.source.values.get(CHARSET) or b"",
             )
@@ -264,13 +282,14 @@ class _Work:
                 refused.code, refused.message, offset=at + refused.offset, tag=refused.tag
             ) from None
         self._judge(found)
-        for action, count in found.counts.items():
-            self._counts[action] = self._counts.get(action, 0) + count
+        together = Counter(self.counts)
+        together.update(found.counts)
+        self.counts = dict(together)
         return found.head
 
     def _judge(self, found: Plan) -> None:
         if found.leaks:
-            judge(found.head, self.source.meta.syntax, found.leaks, self.rewriter.program)
+            judge(found.head, self.source.meta.syntax, found.leaks, self.kind.rewriter.program)
 
 
 def _ascii(raw: bytes) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from engine._native.reader import Meta, Refused, Survey, read_meta, survey
+from engine._native.reader import Meta, Refused, read_meta
+from engine._native.survey import Survey, Wanted, survey
 from engine.errors import Refusal
 from engine.pseudonymize.deflated import inflate
 from engine.pseudonymize.identities import PATIENT_ID, STUDY_UID
@@ -20,7 +21,7 @@ MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
 _UID = re.compile(rb"[0-9.]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Source:
     """`fd` and `size` of the object in bytes; `inflated` is None unless the data set is deflated."""
 
@@ -51,19 +52,23 @@ class Source:
         return self.values.get(SOP_INSTANCE) or self.meta.sop_instance_uid.encode("latin-1")
 
 
-def open_source(window: Window, fd: int, size: int, wanted: Iterable[int], last: int = 0xFFFFFFFF) -> Source:
+def open_source(window: Window, fd: int, size: int, wanted: Wanted, last: int = 0xFFFFFFFF) -> Source:
     """Reads what must be known of an object before its plan: `wanted` attributes of the top level up to the tag `last`; to
     the end of the head where Patient ID or Study Instance UID are missing, since they may stand out of order.
 
     Raises Refusal with the reader's codes and those of `inflate`.
     """
+
+    def look(view: memoryview) -> tuple[Meta, Survey | None]:
+        meta = read_meta(view, size)
+        return meta, None if meta.deflated else survey(view, size, meta.start, meta.syntax, wanted, last)
+
     window.open(fd, size)
-    meta = window.run(lambda view: read_meta(view, size))
-    if meta.deflated:
+    meta, values = window.run(look)
+    if values is None:
         inflated = inflate(fd, size, meta.start)
         values = guarded(lambda: survey(inflated, len(inflated), 0, meta.syntax, wanted))
         return Source(fd, size, meta, values, inflated)
-    values = window.run(lambda view: survey(view, size, meta.start, meta.syntax, wanted, last))
     if last != 0xFFFFFFFF and (values.get(PATIENT_ID) is None or values.get(STUDY_UID) is None):
         values = window.run(lambda view: survey(view, size, meta.start, meta.syntax, wanted))
     return Source(fd, size, meta, values, None)

@@ -14,8 +14,10 @@ T = TypeVar("T")
 HEAD_LIMIT = 64 << 20
 """Bytes of a head, the most that is held in memory; a larger one is refused."""
 
-_FIRST_GUESS = 16 << 10
+_FIRST_GUESS = 8 << 10
+_PAGE = 4 << 10
 _KEEP = 1 << 20
+_SPARE = 256
 
 
 class Window:
@@ -23,6 +25,9 @@ class Window:
 
     def __init__(self) -> None:
         self._buffer = bytearray(_KEEP)
+        self._last = memoryview(
+            b""
+        )  # of the buffer, as long as the last object's: most heads of a series are as long
         self._guess = _FIRST_GUESS
         self._fd = -1
         self._size = 0
@@ -59,25 +64,40 @@ class Window:
             except Refused as refused:
                 raise Refusal(refused.code, refused.message, offset=refused.offset, tag=refused.tag) from None
 
+    def piece(self, offset: int, count: int) -> bytes:
+        """`count` bytes of the object, read unless they are here."""
+        if offset + count <= len(self.view):
+            return bytes(self.view[offset : offset + count])
+        return os.pread(self._fd, count, offset)
+
     def settle(self, used: int) -> None:
-        """Remembers how much the last head took, so that the next one is read at once; gives back a large buffer."""
-        self._guess = max(_FIRST_GUESS, min(_KEEP, used + used // 4))
+        """Remembers how much the last head took, so that the next one is read at once; gives back a large buffer.
+
+        What is read in vain costs less than reading twice, so the guess is whole pages, rises at once and falls slowly.
+        """
+        needed = min(_KEEP, (used + _SPARE + _PAGE - 1) & -_PAGE)
+        if needed > self._guess:
+            self._guess = needed
+        elif needed < self._guess:
+            self._guess = max(needed, self._guess - max(_PAGE, self._guess >> 4 & -_PAGE))
         self._release()
 
     def _release(self) -> None:
-        self.view = memoryview(b"")
         if len(self._buffer) > _KEEP:
+            self.view = self._last = memoryview(b"")
             self._buffer = bytearray(_KEEP)
 
     def _read(self, count: int) -> None:
-        self.view = memoryview(b"")
         if count > len(self._buffer):
+            self.view = self._last = memoryview(b"")
             self._buffer = bytearray(count)
-        view = memoryview(self._buffer)
-        done = 0
+        view = self._last
+        if len(view) != count:
+            view = self._last = memoryview(self._buffer)[:count]
+            self.view = view.toreadonly()
+        done = os.preadv(self._fd, (view,), 0) if count else 0  # nothing is asked of what may be a pipe
         while done < count:
-            got = os.preadv(self._fd, [view[done:count]], done)
+            got = os.preadv(self._fd, (view[done:],), done)
             if not got:
                 raise Refusal("truncated", "the object became shorter while it was read", offset=done)
             done += got
-        self.view = view[:count].toreadonly()

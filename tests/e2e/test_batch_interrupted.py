@@ -22,7 +22,7 @@ import pytest
 from engine.batch import durable
 from engine.dicom.sample import Shape, write
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
 from tests.support.batch import NOBODY, Place, Slow, as_nobody, children, ended, started, wait_for, written
 
@@ -219,7 +219,7 @@ class Poisoned(Pseudonymizer):
 
     poison = 0
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
         if size == self.poison:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().plan(fd, size, pass_key)
@@ -241,7 +241,7 @@ def test_a_file_that_ends_two_workers_is_named_and_the_run_goes_on(place: Place)
 class Meddling(Pseudonymizer):
     """The real one, but while it looks at a file somebody else appends to it."""
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
         made = super().plan(fd, size, pass_key)
         path = Path(f"/proc/self/fd/{fd}").readlink()
         if path.name == "S02I0007.dcm":

@@ -19,7 +19,7 @@ from engine.batch import Request, run
 from engine.dicom.sample import Shape, identities, write
 from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
 from tests.support.batch import Place, ended, started, wait_for, written
 
@@ -146,7 +146,7 @@ class OneUnreadable(Pseudonymizer):
 
     met = False
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
         if not self.met:
             self.met = True
             raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine._native.program import Program
-from engine._native.reader import NeedMore, Refused, fragments, read_meta, survey, walk
+from engine._native.reader import NeedMore, Refused, fragments, read_meta, walk
 from engine._native.rewriter import Plan, Rewriter
+from engine._native.survey import survey
 from engine._native.upper_layer import COMMAND, NEED, VIOLATION, MalformedCommand, PduStream, decode_command
 from engine.errors import Refusal
 from engine.profile import compiled

@@ -206,6 +206,23 @@ def test_the_rewriter_searches_the_new_head_for_identifiers_and_old_uids() -> No
     assert rewrite(made, source[1:], EXPLICIT, scan=True).leaks == []
 
 
+@pytest.mark.parametrize("patterns", [1, 40, 600, 9000])
+def test_what_stood_in_one_object_is_not_searched_for_in_the_next(patterns: int) -> None:
+    made = program({ID: "empty", 0x0020000D: "new-uid"}, identifiers=[ID])
+    values = [b"%04dQRST" % number for number in range(patterns)]
+    full = encode([Element(ID, "LO", value) for value in values], EXPLICIT)
+    comments = encode([Element(COMMENT, "LT", value) for value in values], EXPLICIT)
+    rewriter = Rewriter(made, no_encode)
+    rewriter.set_pass_key(PASS_KEY)
+
+    def leaks(data: bytes) -> int:
+        return len(rewrite_with(rewriter, data, EXPLICIT, scan=True).leaks)
+
+    assert leaks(full + comments) == patterns
+    assert leaks(comments) == 0
+    assert leaks(full[: len(full) // patterns] + comments) == 1
+
+
 def test_what_the_caller_adds_is_searched_for_as_well() -> None:
     plan = rewrite(
         keep_all(), [Element(COMMENT, "LT", b"in London ")], EXPLICIT, scan=True, also=(b"London", b"Paris")

@@ -7,7 +7,8 @@ import struct
 
 import pytest
 
-from engine._native.reader import NeedMore, Refused, Survey, fragments, survey, walk
+from engine._native.reader import NeedMore, Refused, fragments, walk
+from engine._native.survey import Survey, Wanted, survey
 from tests.support.datasets import (
     BIG,
     EXPLICIT,
@@ -66,6 +67,34 @@ def test_a_survey_ends_at_the_body(syntax: Syntax) -> None:
 def test_a_survey_ends_at_the_first_tag_above_the_last_one_wanted() -> None:
     found = look(encode(TYPICAL, EXPLICIT), EXPLICIT, PATIENT_ID, last=MODALITY)
     assert (found.elements, found.get(PATIENT_ID)) == (3, None)
+
+
+@every_syntax
+def test_values_are_found_out_of_order_and_of_a_repeated_attribute_the_last(syntax: Syntax) -> None:
+    first, last = Element(PATIENT_ID, "LO", b"P-1 "), Element(PATIENT_ID, "LO", b"P-22")
+    late = Element(ACCESSION, "SH", b"A-1 ")
+    other = Element(0x00100030, "DA", b"19700203")
+    for elements in (
+        [first, last, late],
+        [first, late, last],
+        [first, other, late, last],
+        [last, first, last, late],
+    ):
+        found = look(encode(elements, syntax), syntax, PATIENT_ID, ACCESSION)
+        assert (found.get(PATIENT_ID), found.get(ACCESSION)) == (b"P-22", b"A-1")
+        assert (found.raw(PATIENT_ID), found.raw(ACCESSION)) == (b"P-22", b"A-1 ")
+
+
+@every_syntax
+def test_what_is_wanted_apart_is_found_and_makes_no_difference_to_the_key(syntax: Syntax) -> None:
+    def found(instance: bytes, patient: bytes) -> Survey:
+        data = encode([Element(0x00080018, "UI", instance), Element(PATIENT_ID, "LO", patient)], syntax)
+        return survey(exact(data), len(data), 0, syntax.bits, Wanted((PATIENT_ID,), 0x00080018))
+
+    one, other, else_ = found(b"1.23", b"P-1 "), found(b"1.2.3.45", b"P-1 "), found(b"1.23", b"P-2 ")
+    assert [each.get(0x00080018) for each in (one, other, else_)] == [b"1.23", b"1.2.3.45", b"1.23"]
+    assert one.key == other.key != else_.key
+    assert one.raw(PATIENT_ID) == b"P-1 "
 
 
 def test_at_most_64_attributes_are_looked_for() -> None:

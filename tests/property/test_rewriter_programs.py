@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine._native.program import Program
-from engine._native.reader import NeedMore, Refused, fragments, read_meta, survey, walk
+from engine._native.reader import NeedMore, Refused, fragments, read_meta, walk
 from engine._native.rewriter import Plan, Rewriter
+from engine._native.survey import survey
 from tests.support.datasets import SYNTAXES, Element, Syntax, encode, exact, part10
 from tests.support.outcomes import outcome
 from tests.support.rewriting import PASS_KEY, rewrite_growing, rewrite_with

@@ -15,7 +15,7 @@ from pathlib import Path
 import engine.batch
 from engine.batch import run
 from engine.cli import main
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
 
 PATIENCE = 60.0  # seconds, for a machine that has much else to do
@@ -34,7 +34,7 @@ NOBODY = 65534  # the user and group that own nothing
 class Slow(Pseudonymizer):
     """The real one, with a pause before each object, so that a run lasts long enough to be disturbed."""
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
         time.sleep(0.01)
         return super().plan(fd, size, pass_key)
 

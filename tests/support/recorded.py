@@ -13,7 +13,7 @@ from engine.batch import Report, Request, run
 from engine.batch.compare import pieces
 from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
 
 SECRET = bytes(range(32))
@@ -24,7 +24,7 @@ class Recording(Pseudonymizer):
 
     log = -1
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
         made = super().plan(fd, size, pass_key)
         digest = blake3()
         for piece in pieces(made, fd):

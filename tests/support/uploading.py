@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from blake3 import blake3
+from msgspec.structs import replace
 
 from engine.pseudonymize import sidecar
 from engine.pseudonymize.plan import ObjectPlan
@@ -93,7 +93,7 @@ class ReadySpool:
         """Change fields of an object's plan."""
         path = self.spool.plan(self.pass_id, identifier)
         old = sidecar.decode(path.read_bytes())
-        path.write_bytes(sidecar.encode(dataclasses.replace(old.plan, **changes), old.source_size))
+        path.write_bytes(sidecar.encode(replace(old.plan, **changes), old.source_size))
 
     def hint(self, *identifiers: str) -> None:
         """Tell the uploader."""

@@ -6,11 +6,11 @@ import errno
 import fcntl
 import multiprocessing
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.batch.compare import PIECE, Likeness, compare
 from engine.batch.outputs import Outputs, Put
@@ -136,7 +136,7 @@ def test_another_object_is_not_taken_for_a_torn_one(tmp_path: Path, source: int)
 def test_a_uid_that_is_no_file_name_is_refused(tmp_path: Path, source: int, where: str, bad: str) -> None:
     ways = outputs(tmp_path)
     with pytest.raises(Refusal, match="cannot be a file's name") as caught:
-        put(ways, replace(plan(), **{where: bad}), source)  # type: ignore[arg-type]
+        put(ways, replace(plan(), **{where: bad}), source)
     assert caught.value.code == "unsafe-name"
     assert bad not in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")].count(".penstock") == 1

@@ -15,7 +15,7 @@ from engine.batch.worker import Job, Keys, Tally, Worker
 from engine.dicom.sample import Shape, write
 from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
-from engine.pseudonymize.plan import ObjectPlan
+from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
 
 KEYS = Keys(b"p" * 32, b"j" * 32)
@@ -115,7 +115,7 @@ def test_a_pipe_in_the_place_of_a_file_does_not_hold_the_worker_up(bench: Bench)
 class Faulty(Pseudonymizer):
     """Fails as a fault in the code would, with a text that names a patient."""
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
         raise ValueError("MILLER^ANNA")
 
 
@@ -164,7 +164,7 @@ def test_an_output_folder_that_fails_ends_the_run_and_keeps_what_is_done(
 class Unplugged(Pseudonymizer):
     """The real one, but afterwards the source can no longer be read: a folder stands behind its descriptor."""
 
-    def plan(self, fd: int, size: int, pass_key: bytes) -> ObjectPlan:
+    def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
         made = super().plan(fd, size, pass_key)
         folder = os.open("/", os.O_RDONLY)
         os.dup2(folder, fd)

@@ -8,20 +8,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import sys
 from collections.abc import Callable
 
 from engine._native.program import ACTIONS
-from engine._native.reader import survey
+from engine._native.survey import survey
 from engine.coordinator.custody import REMEMBERED, Arrival, Custody
 from engine.coordinator.decisions import Found, Persist, Seal
 from engine.coordinator.members import Members
+from engine.profile import compiled
 from engine.pseudonymize.identities import _REMEMBERED, PATIENT_ID, STUDY_UID, Identities
 from engine.pseudonymize.identity import HashSecret
+from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool.layout import object_id
 from engine.uploader.backlog import Backlog
 from engine.uploader.outgoing import Key
-from tests.support.datasets import EXPLICIT, Element, encode
+from tests.support.datasets import EXPLICIT, Element, encode, part10
 
 THROUGH = 200_000
 BLOCKS = 20  # that an identity and a cleaned value are, with their keys
@@ -62,6 +65,29 @@ def test_two_hundred_thousand_studies_leave_no_more_behind_than_those_remembered
     full = blocks_after(one, range(2 * REMEMBERED))
     assert blocks_after(one, range(2 * REMEMBERED, THROUGH)) <= full + STRAY
     assert not custody.passes and not custody.unresolved
+
+
+def test_six_thousand_kinds_of_objects_leave_no_more_behind_than_those_remembered() -> None:
+    by = Pseudonymizer(compiled("default"), HashSecret(bytes(32)))
+    descriptor = os.memfd_create("object")
+
+    def one(number: int) -> None:
+        head = [
+            Element(0x00080016, "UI", b"1.2.840.10008.5.1.4.1.1.2"),
+            Element(0x00080018, "UI", b"1.9.%d" % number),
+            Element(PATIENT_ID, "LO", b"P%d" % number),
+            Element(STUDY_UID, "UI", b"1.2.%d" % number),
+        ]
+        data = part10(encode(head, EXPLICIT), EXPLICIT.uid)
+        os.pwrite(descriptor, data, 0)
+        by.plan(descriptor, len(data), bytes(32))
+
+    try:
+        full = max(blocks_after(one, range(start, start + 250)) for start in range(0, 2_000, 250))
+        most = max(blocks_after(one, range(start, start + 250)) for start in range(2_000, 6_000, 250))
+    finally:
+        os.close(descriptor)
+    assert most <= full + STRAY
 
 
 def test_two_hundred_thousand_patients_leave_no_more_behind_than_those_remembered() -> None:

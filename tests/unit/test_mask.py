@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from engine._native.reader import Survey, survey
+from engine._native.survey import Survey, survey
 from engine.errors import Refusal
 from engine.profile.pixels import Region
 from engine.pseudonymize.mask import blanked, masked_spans

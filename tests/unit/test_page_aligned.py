@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from pydicom import dcmread
 
-from engine.dicom.file_meta import PADDING_LEAST, file_meta, padded
+from engine.dicom.file_meta import PADDING_LEAST, FileMeta, file_meta, padded
 from engine.profile import compiled
 from engine.pseudonymize.plan import PAGE, ObjectPlan, write_plan
 from engine.pseudonymize.rewrite import Pseudonymizer
@@ -39,6 +39,14 @@ def aligned(data: bytes, by: Pseudonymizer) -> tuple[ObjectPlan, bytes]:
 def large(comment: bytes, syntax: Syntax = EXPLICIT) -> bytes:
     head = ct(syntax, Element(0x00104000, "LT", comment), without=(0x7FE00010,))
     return head + encode([Element(0x7FE00010, "OW", LARGE)], syntax)
+
+
+@pytest.mark.parametrize("length", [0, 1, 16, 43, 44, 64])
+def test_file_meta_of_ready_pieces_is_the_same(length: int) -> None:
+    uid = (b"1.2." * 16)[:length]
+    ready = FileMeta(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.1.2.1")
+    assert ready.of(uid) == file_meta(b"1.2.840.10008.5.1.4.1.1.2", uid, b"1.2.840.10008.1.2.1")
+    assert ready.of(uid) == ready.of(uid)
 
 
 @pytest.mark.parametrize("count", [PADDING_LEAST, PADDING_LEAST + 2, 4096, 4160])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine._native.program import ACTIONS
-from engine._native.reader import Survey, survey
+from engine._native.survey import Survey, survey
 from engine.errors import Refusal
 from engine.pseudonymize.identities import _REMEMBERED, Identities, charset_of
 from engine.pseudonymize.identity import HashSecret

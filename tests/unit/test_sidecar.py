@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 from blake3 import blake3
+from msgspec.structs import replace
 
 from engine.errors import SpoolError
 from engine.pseudonymize.plan import ZEROS, ObjectPlan

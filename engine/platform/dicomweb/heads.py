@@ -16,6 +16,7 @@ from pydicom import Dataset
 from pydicom.filereader import read_dataset
 
 from engine._native import reader
+from engine._native.survey import survey
 from engine.errors import SpoolError
 
 SHORT = 1024
@@ -54,7 +55,7 @@ def _json(head: bytes, length: int) -> bytes:
         size, start, syntax = len(data) if inflater.eof else 1 << 62, 0, _EXPLICIT
     else:
         data, size, start, syntax = head, length, meta.start, meta.syntax
-    end = reader.survey(data, size, start, syntax, (), _BODY - 1).end
+    end = survey(data, size, start, syntax, (), _BODY - 1).end
     ds = read_dataset(
         io.BytesIO(data[start:end]),
         is_implicit_VR=not syntax & _EXPLICIT,
