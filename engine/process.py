@@ -9,8 +9,13 @@ import os
 import resource
 import signal
 import socket
+import sys
 from pathlib import Path
+from typing import Final
 
+MODULE: Final = (sys.executable, "-P", "-m")
+"""Begins the command of a module of ours. -m alone would look for it in the working directory first, where a checkout that is not
+built, or anything else called `engine`, may lie."""
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 _ENDING = (signal.SIGTERM, signal.SIGINT)

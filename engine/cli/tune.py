@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -78,6 +79,7 @@ def command(
     from engine.tuning.trial import Bench, Sample
 
     config = load_gateway(config_file)
+    _results_can_be_written(svg, config_file if is_applied else None)
     place = work or config.spool.path.parent
     try:
         temporary = tempfile.TemporaryDirectory(prefix=".penstock-tune-", dir=place)
@@ -87,7 +89,7 @@ def command(
             f"cannot work in {place}: {error.strerror}",
             hint="name another folder with --work",
         ) from error
-    with temporary as folder:
+    with _said_when_full(place), temporary as folder:
         sample = Sample.of(_files(paths) or _made(Path(folder)))
         bench = Bench(config, sample, Path(folder), trial_seconds)
         with _watched(bench.measure) as measure:
@@ -107,6 +109,35 @@ def command(
     else:
         _tell(proposal, config_file, is_applied=is_applied)
     return 0
+
+
+def _results_can_be_written(svg: Path | None, config_file: Path | None) -> None:
+    """Before minutes of work, not behind them. ConfigError where they cannot be."""
+    if svg is not None and not os.access(svg if svg.exists() else svg.parent, os.W_OK):
+        raise ConfigError("svg-unwritable", f"{svg} cannot be written", hint="name another file with --svg")
+    if config_file is not None and not (
+        os.access(config_file, os.W_OK) and os.access(config_file.parent, os.W_OK)
+    ):
+        raise ConfigError(
+            "config-unwritable",
+            f"{config_file} cannot be written",
+            hint="leave out --apply and put the proposal there yourself, or run it as the file's owner",
+        )
+
+
+@contextlib.contextmanager
+def _said_when_full(place: Path) -> Iterator[None]:
+    """A disk that is full, or gets full meanwhile, is named. ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise ConfigError(
+            "disk-too-full",
+            f"the disk of {place} is full",
+            hint="free some space, or name another folder with --work (on the spool's kind of disk, or it tells nothing)",
+        ) from error
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

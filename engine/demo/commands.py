@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import orjson
 
 from engine.demo.process import PartError
+from engine.process import MODULE
 
 SECONDS = 60.0
 
@@ -49,7 +49,7 @@ def hashed_id(folder: Path, patient_id: str) -> str:
 
 
 def _run(arguments: Sequence[str], stdin: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "engine.cli", *arguments]
+    command = [*MODULE, "engine.cli", *arguments]
     try:
         return subprocess.run(
             command, input=stdin.encode(), capture_output=True, check=False, timeout=SECONDS

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import PenstockError
+from engine.process import MODULE
 
 TAIL_LINES = 12
 POLL_SECONDS = 0.02
@@ -39,7 +39,7 @@ class Process:
     def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
         self.name = name
         self.log = log
-        self._arguments = [sys.executable, "-m", "engine.cli", *arguments]
+        self._arguments = [*MODULE, "engine.cli", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

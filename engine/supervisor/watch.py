@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from engine import log
 from engine.errors import ConfigError, PenstockError
+from engine.process import MODULE
 from engine.supervisor.child import UNUSABLE, told
 from engine.supervisor.restarts import Restarts
 from engine.supervisor.roles import Role
@@ -44,8 +44,7 @@ class Watch:
         self.failure: PenstockError | None = None
         self.stream: Callable[[asyncio.StreamReader], object] | None = None
         self._command = [
-            sys.executable,
-            "-m",
+            *MODULE,
             "engine.supervisor.child",
             role.name,
             "--config",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from engine.demo import stage
-from engine.demo.process import Process
+from engine.demo.process import Process, listens
 from engine.demo.show import left_in
 from engine.demo.stage import HOST, Stage
 from engine.platform.certificates import Authority
@@ -117,3 +119,25 @@ def test_an_unknown_called_title_is_turned_away(scene: Stage, tmp_path: Path) ->
     sent = travel.study(tmp_path, seed=1)
     assert travel.by_pynetdicom(scene, sent[:1], called="WRONG") == [-1]
     assert left_in(scene.spool) == []
+
+
+def test_a_checkout_or_anything_else_called_engine_in_the_working_directory_is_not_ours(
+    scene: Stage, tmp_path: Path
+) -> None:
+    trap = tmp_path / "trap"
+    for package in ("engine", "engine/supervisor", "engine/cli"):
+        (trap / package).mkdir(parents=True)
+        (trap / package / "__init__.py").write_text("raise SystemExit('the wrong one')\n")
+    installed = str(Path(sys.executable).with_name("penstock"))
+    command = [installed, "up", "--config", str(scene.folder / "gateway.toml")]
+    with (tmp_path / "said").open("wb") as said, subprocess.Popen(command, cwd=trap, stderr=said) as gateway:
+        try:
+            travel.wait(
+                "a gateway that listens", lambda: listens(scene.gateway_port) or gateway.poll() is not None
+            )
+            assert gateway.poll() is None, (tmp_path / "said").read_text()
+        finally:
+            gateway.terminate()
+    assert gateway.wait() == 0
+    command = [installed, "demo", "--json"]
+    assert subprocess.run(command, cwd=trap, capture_output=True, check=False, timeout=100).returncode == 0

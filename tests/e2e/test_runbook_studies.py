@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from tests.support import travel
-from tests.support.deployed import GATEWAY, Deployed
+from tests.support.deployed import CONFIG, GATEWAY, Deployed
 
 pytest_plugins = ("tests.support.deployed_fixtures",)
 pytestmark = pytest.mark.timeout(300)
@@ -123,3 +123,19 @@ def test_the_number_of_workers_is_told_and_changed(deployed: Deployed) -> None:
     assert "3 workers (before: 2); the configuration says 2" in told
     travel.wait("three workers", lambda: "3 of 3" in deployed.penstock("top", "--once").stdout)
     assert deployed.penstock("workers", "2").returncode == 0
+
+
+def test_tune_writes_what_it_finds_beside_a_gateway_that_goes_on(deployed: Deployed) -> None:
+    there = deployed.machine
+    main = there.shown(GATEWAY, "MainPID")
+    short = (
+        "--apply --minutes 0.2 --trial 0.3 --no-check"  # a trial of the whole length belongs to benchmarks
+    )
+    told = deployed.page("tune", **{"--apply": short})
+    assert "objects/s" in told and ("Written into" in told or "at the knee already" in told)
+    written = int(re.findall(r"^workers = (\d+)", there.run("cat", CONFIG), re.MULTILINE)[0])
+    travel.wait(
+        "the new number", lambda: f"configuration says {written}" in deployed.penstock("workers").stdout
+    )
+    assert there.shown(GATEWAY, "MainPID") == main
+    assert there.run("find", "/var/lib/penstock", "-name", ".penstock-tune*") == ""
