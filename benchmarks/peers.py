@@ -78,7 +78,7 @@ def main(name: str, source: Path, target: Path, count: int) -> dict[str, float]:
         seconds += time.perf_counter() - began
         cpu += time.process_time() - used
         for path in chunk:
-            (target / path.name).unlink()
+            os.truncate(target / path.name, 0)  # as benchmarks.subjects does, and for its reason
     return {"objects": len(paths), "seconds": seconds, "cpu_seconds": cpu, "peak_rss": _peak_rss()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -31,9 +32,12 @@ def run(work: Path, rounds: int, objects: int) -> Result:
     memory: dict[str, float] = {}
     for _ in range(rounds):
         for name in rates:
-            told = _measure(name, source, work / "out", objects)
+            told = _measure(name, source, work, objects)
             rates[name].append(told["objects"] / told["cpu_seconds"])
             memory[name] = max(memory.get(name, 0.0), told["peak_rss"])
+    shutil.rmtree(source)
+    for folder in work.glob("out-*"):
+        shutil.rmtree(folder)
     rows = {
         name: Row(_title(name, peers), "files/s", tuple(values), f"peak RSS {memory[name] / 1e6:.0f} MB")
         for name, values in rates.items()
@@ -54,7 +58,7 @@ def _title(name: str, peers: dict[str, str]) -> str:
 def _text(piece: Slice, objects: int, peers: list[str]) -> str:
     text = (
         f"{objects} copies of {piece.name} ({piece.size:,} bytes, {piece.elements} elements), page cache warm, leak scan on, each "
-        "subject in a process of its own on one core, all in turn, round by round; outputs are removed, untimed, after "
+        "subject in a process of its own on one core, all in turn, round by round; outputs are emptied, untimed, after "
         "every 100. Rates count processor time (user and system), which is all of the time on a machine that is idle."
     )
     if peers:
@@ -90,9 +94,10 @@ def _installed_peers() -> dict[str, str]:
     return dict(zip(PEERS, told.split(), strict=True))
 
 
-def _measure(name: str, source: Path, target: Path, objects: int) -> dict[str, float]:
+def _measure(name: str, source: Path, work: Path, objects: int) -> dict[str, float]:
     if name not in PEERS:
-        return measure.subject(name, source, target, objects)
+        return measure.subject(name, source, work, objects)
     python, script = ROOT / "build" / "peers" / "bin" / "python", ROOT / "benchmarks" / "peers.py"
     count = str(min(objects, PEER_FILES))
-    return measure.on_one_core([str(python), str(script), name, str(source), str(target), count], target)
+    target = measure.new_folder(work)
+    return measure.on_one_core([str(python), str(script), name, str(source), str(target), count])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from benchmarks import measure
@@ -26,10 +27,10 @@ def run(work: Path, rounds: int, objects: int) -> Result:
         size = next(source.iterdir()).stat().st_size
         for cold in (False, True):
             turns = _turns(kind, source, rounds, cold=cold)
-            told = {
-                name: [measure.subject(name, folder, work / "out", count, cold=cold) for folder in turns]
-                for name in (COPY, OURS)
-            }
+            told: dict[str, list[dict[str, float]]] = {COPY: [], OURS: []}
+            for folder in turns:
+                for name, ones in told.items():
+                    ones.append(measure.subject(name, folder, work, count, cold=cold))
             clock = "seconds" if cold else "cpu_seconds"
             found = {
                 name: Row(
@@ -44,9 +45,8 @@ def run(work: Path, rounds: int, objects: int) -> Result:
             rows += found.values()
             if size > 100_000 and not cold:
                 targets.append(Target(f"{kind.name}, to the copy", LEAST, ratio(found[OURS], found[COPY])))
-            for folder in {*turns} - {source}:
-                shutil.rmtree(folder)
-        shutil.rmtree(source)
+    for folder in (*work.glob("kind-*"), *work.glob("out-*")):  # not before: see benchmarks.subjects.CHUNK
+        shutil.rmtree(folder)
     return Result(
         name="sizes",
         title="Other sizes, warm and cold",
@@ -77,9 +77,7 @@ def _turns(kind: Kind, source: Path, rounds: int, *, cold: bool) -> list[Path]:
 
 
 def _make(kind: Kind, work: Path, count: int) -> Path:
-    folder = work / "kind"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(prefix="kind-", dir=work))
     seed = work / "seed.dcm"
     kind.make(seed)
     clones(Slice(seed, kind.name, seed.stat().st_size, 0), folder, count)
