@@ -109,14 +109,16 @@ async def receive(body: AsyncIterator[bytes], content_type: str, intake: Intake)
     when the disk cannot take it, TransportError ("idle") when nothing arrives for IDLE_SECONDS.
     """
     parser = RelatedParser(content_type, MOST_OBJECT_BYTES)
+    now = asyncio.get_running_loop().time
+    moved = now()
     try:
-        while True:
-            async with asyncio.timeout(IDLE_SECONDS):
-                piece = await anext(body, None)
-            if piece is None:
-                break
-            for event in parser.feed(piece):
-                intake.take(event)
+        async with asyncio.timeout(IDLE_SECONDS) as limit:
+            async for piece in body:
+                for event in parser.feed(piece):
+                    intake.take(event)
+                if now() - moved > IDLE_SECONDS / 60:  # a timer for each piece would cost more than the piece
+                    moved = now()
+                    limit.reschedule(moved + IDLE_SECONDS)
     except TimeoutError as problem:
         raise TransportError("idle", f"no byte of the request for {IDLE_SECONDS:g} s") from problem
     parser.finish()

@@ -150,11 +150,16 @@ class _Watch:
 
     def __init__(self, limit: asyncio.Timeout) -> None:
         self._limit = limit
+        self._now = asyncio.get_running_loop().time
+        self._until = 0.0
         self.live = True
 
     def allow(self, seconds: float) -> None:
-        if self.live and not self._limit.expired():
-            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+        """So long from now on, to a sixtieth: a timer for each piece would cost more than the piece."""
+        until = self._now() + seconds
+        if abs(until - self._until) > seconds / 60 and self.live and not self._limit.expired():
+            self._until = until
+            self._limit.reschedule(until)
 
 
 class _Sending:
