@@ -26,7 +26,8 @@ def load(path: Path = BOOK) -> dict[str, Any]:
     if not path.exists():
         return {"machine": {}, "runs": [], "mended": []}
     found: dict[str, Any] = orjson.loads(path.read_bytes())
-    return {"mended": []} | found
+    found.setdefault("mended", [])
+    return found
 
 
 def record(told: Told, path: Path = BOOK) -> None:
