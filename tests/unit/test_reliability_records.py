@@ -39,7 +39,8 @@ def books(tmp_path: Path, mine: list[dict[str, Any]], theirs: list[dict[str, Any
 
 
 def test_the_runs_of_another_book_are_added_once_each(tmp_path: Path) -> None:
-    mine, theirs = books(tmp_path, [told(1)], [told(1), told(2)])
+    both = told(1)
+    mine, theirs = books(tmp_path, [both], [both, told(2)])
     assert [merge(theirs, mine), merge(theirs, mine)] == [1, 0]
     assert [run["seed"] for run in load(mine)["runs"]] == [1, 2]
 
@@ -60,7 +61,8 @@ def test_a_run_of_before_times_were_kept_is_older_than_one_of_the_same_day(tmp_p
 
 
 def test_what_was_mended_does_not_come_back_by_a_merge(tmp_path: Path) -> None:
-    mine, theirs = books(tmp_path, [told(1, failures=2)], [told(1, failures=2)])
+    broken = told(1, failures=2)
+    mine, theirs = books(tmp_path, [broken], [broken])
     mend("kills", 1, 10, "two studies were split", "they are no longer", mine)
     assert merge(theirs, mine) == 0
     assert load(mine)["runs"] == []
