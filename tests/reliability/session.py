@@ -6,6 +6,7 @@ take it as the order to drain.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from engine.process import PR_SET_PDEATHSIG
 from tests.reliability.book import ROOT, Measure, Run
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
@@ -105,6 +107,9 @@ def one(measure: Measure, count: int, seed: int, work: Path) -> Run:
 
     for number in ENDINGS:
         signal.signal(number, end)
+    ctypes.CDLL(None).prctl(
+        PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0
+    )  # nobody would end it if the one who waits were killed
     work.mkdir(parents=True, exist_ok=True)
     measure.do(run)
     return run

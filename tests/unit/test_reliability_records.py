@@ -21,6 +21,7 @@ from tests.reliability.measures import MEASURES
 from tests.reliability.records import CannotMergeError, load, machine, mend, merge, record
 from tests.reliability.render import page
 from tests.reliability.session import Session
+from tests.support.rig import children
 
 PATIENCE = 60.0
 
@@ -171,6 +172,15 @@ def test_a_second_interrupt_throws_the_measure_away(tmp_path: Path) -> None:
     assert wrong == ["mutants: ended without a result"]
     assert done == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_measure_ends_when_the_one_who_waits_for_it_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.reliability", "run", "cuts", "--work", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        _wait_until(lambda: len(list((tmp_path / "cuts").glob("*/*"))) > 1)
+        (measuring,) = children(process.pid)
+        process.kill()
+    _wait_until(lambda: not Path(f"/proc/{measuring}").exists())
 
 
 def _wait_until(holds: Any) -> None:
