@@ -10,17 +10,25 @@ from engine.errors import ConfigError
 from engine.profile import private
 from engine.profile.decide import Decider
 from engine.profile.model import Predicate, Profile, Rule
-from engine.profile.predicates import effective, exclusive
+from engine.profile.predicates import effective, exclusive, wanted
 
 # Without these an object can be neither stored nor found (PS3.3 C.7, C.12.1).
 _NEEDED = frozenset({0x00080016, 0x00080018, 0x0020000D, 0x0020000E})
 _CLOSED = frozenset({"remove", "empty", "quarantine", "refuse"})
 MOST_CONDITIONS = 10
+MOST_FACTS = 40
+"""Attributes that conditions may ask for: a survey looks for 64, and identities and pixels need theirs."""
 
 
 def validate(profile: Profile) -> None:
     """Raises ConfigError, with file and line, for a rule that would break objects, that can never apply, or that
     another rule takes the ground from."""
+    facts = wanted(profile.rules)
+    if len(facts) > MOST_FACTS:
+        raise ConfigError(
+            "profile",
+            f"{profile.source}: conditions ask for at most {MOST_FACTS} different attributes, here are {len(facts)}",
+        )
     for rule in profile.rules:
         if rule.tag in _NEEDED and rule.action in ("remove", "empty"):
             raise _error(

@@ -10,7 +10,12 @@ from engine.errors import ConfigError
 from engine.profile import compile_profile, compiled, load
 from engine.profile.actions import CODES
 from engine.profile.loader import loads
+from engine.profile.model import Profile
 from engine.profile.program import ProgramSpec
+from engine.profile.validate import MOST_FACTS
+from engine.pseudonymize.identity import HashSecret
+from engine.pseudonymize.pixels import FACTS
+from engine.pseudonymize.rewrite import Pseudonymizer
 
 NAMES = {code: name for name, code in CODES.items()}
 
@@ -323,3 +328,22 @@ def test_cleaned_text_that_must_not_be_empty_has_something_to_fall_back_on() -> 
     spec = _spec(options='"clean-descriptors"')
     assert _of(spec, "StructureSetLabel") == ("clean-text", "clean-text", b"REMOVED")
     assert _of(spec, "StudyDescription") == ("clean-text", "clean-text", b"")
+
+
+def asking(count: int) -> Profile:
+    """Rules that ask for so many attributes that nothing else asks for."""
+    tags = sorted({tag for tag in dictionary.attributes() if tag >> 16 == 0x0018} - {*FACTS})[:count]
+    rules = "".join(
+        f'[[rule]]\ntag = "{dictionary.keyword_of(tag)}"\naction = "remove"\n'
+        f'when = {{ present = ["{dictionary.keyword_of(tag)}"] }}\n'
+        for tag in tags
+    )
+    return loads(f'profile = "asking"\nbase = "ps3.15@2026c/basic"\n{rules}', "asking.toml")
+
+
+def test_conditions_ask_for_no_more_than_one_survey_can_look_for() -> None:
+    most = compile_profile(asking(MOST_FACTS - 1))  # the SOP class is asked for in any case
+    assert len(most.facts) == MOST_FACTS
+    Pseudonymizer(most, HashSecret(bytes(32)))
+    with pytest.raises(ConfigError, match=f"asking.toml: conditions ask for at most {MOST_FACTS} different"):
+        compile_profile(asking(MOST_FACTS + 1))
