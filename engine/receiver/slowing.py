@@ -109,7 +109,8 @@ class Brake:
             rate = max(gone - self._looked[1], 0) / seconds
             self._drain += min(seconds / SMOOTH, 1.0) * (rate - self._drain)
         self._looked = (now, gone)
-        self._sharers = max(self._shares.peers_open(), 1)
+        if used >= self._from:
+            self._sharers = max(self._shares.peers_open(), 1)
         if not self.is_on and used >= self._from:
             self.is_on = True
             _LOG.warning("spool-fills-senders-slowed", process=self._process)
