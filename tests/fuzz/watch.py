@@ -80,18 +80,23 @@ def _child(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),  # noqa: PLW1509
     )
     at, since, ended = STARTING, 0.0, ""
-    while child.poll() is None and not ended:
-        time.sleep(_POLL)
-        number = struct.unpack("<Q", progress.read_bytes())[0]
-        used, rss = _usage(child.pid)
-        result.rss_mb = max(result.rss_mb, rss)
-        if number != at:
-            at, since = number, used
-            told(at)
-        elif at != STARTING and used - since > limits.seconds:
-            ended = "hung"
-        if at != STARTING and rss > limits.rss_mb:
-            ended = "memory"
+    try:
+        while child.poll() is None and not ended:
+            time.sleep(_POLL)
+            number = struct.unpack("<Q", progress.read_bytes())[0]
+            used, rss = _usage(child.pid)
+            result.rss_mb = max(result.rss_mb, rss)
+            if number != at:
+                at, since = number, used
+                told(at)
+            elif at != STARTING and used - since > limits.seconds:
+                ended = "hung"
+            if at != STARTING and rss > limits.rss_mb:
+                ended = "memory"
+    except BaseException:
+        child.kill()  # Ctrl-C, or SIGTERM: nobody would watch it any more
+        child.communicate()
+        raise
     if ended:
         child.kill()
     output, _ = child.communicate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.fuzz.child import case
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.watch import Limits, fuzz
+from tests.support.rig import children
 
 
 def test_crashes_hangs_exceptions_memory_and_a_byte_too_far_are_found() -> None:
@@ -23,6 +25,16 @@ def test_crashes_hangs_exceptions_memory_and_a_byte_too_far_are_found() -> None:
         (11, "memory", None),
     ]
     assert (result.cases, result.rss_mb > 250) == (12, True)
+
+
+def test_an_interrupted_run_leaves_no_process_behind() -> None:
+    def interrupt(number: int) -> None:
+        raise KeyboardInterrupt
+
+    before = set(children(os.getpid()))
+    with pytest.raises(KeyboardInterrupt):
+        fuzz("reader", 1, range(10**9), Limits(), told=interrupt)
+    assert set(children(os.getpid())) == before
 
 
 @pytest.mark.parametrize("target", TARGETS)
