@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -16,11 +16,13 @@ from engine.errors import ConfigError
 from engine.metrics.exposition import CONTENT_TYPE, render
 from engine.metrics.reading import Snapshot
 from engine.supervisor import page
+from engine.supervisor.ports import all_listen
 from engine.supervisor.view import View
 
 Numbers = Callable[[], Mapping[str, float]]
 States = Callable[[], Mapping[str, str]]
 Look = Callable[[Snapshot, Snapshot], View]
+Ports = Callable[[], Collection[int]]
 
 WELL: Final = frozenset({"up", "waiting", "cut-off"})
 """A gateway that waits for its platform receives and spools: starting it again would not help."""
@@ -34,9 +36,12 @@ _HEADERS: Final = {
 
 
 class Telling:
-    """The handlers. `states` maps roles to "up" or what else they are; `look` makes a view of two snapshots."""
+    """The handlers. `states` maps roles to "up" or what else they are; `look` makes a view of two snapshots; `ports` are those that
+    senders call.
+    """
 
-    def __init__(self, numbers: Numbers, states: States, look: Look) -> None:
+    def __init__(self, numbers: Numbers, states: States, look: Look, ports: Ports) -> None:
+        self._ports = ports
         self._numbers = numbers
         self._states = states
         self._look = look
@@ -60,6 +65,8 @@ class Telling:
         reasons = []
         if not _all_up(self._states()):
             reasons.append("a role is not up")
+        elif not all_listen(self._ports()):
+            reasons.append("the receiver does not listen yet")
         if not now.by("penstock_workers", "state").get("working"):
             reasons.append("no worker is ready")
         if now.total("penstock_receiving_refused"):

@@ -107,7 +107,7 @@ class Supervisor:
         if self._config.metrics.port:
             from engine.supervisor import health  # aiohttp.web costs 15 MB
 
-            telling = health.Telling(self.numbers, self.states, self.look)
+            telling = health.Telling(self.numbers, self.states, self.look, self.ports)
             runner, metrics_port = await health.serve(
                 self._config.metrics.host, self._config.metrics.port, telling
             )
@@ -138,6 +138,11 @@ class Supervisor:
         if kept is not None and kept.state is not KeeperState.READY:
             states["keeper"] = str(kept.state)
         return states
+
+    def ports(self) -> list[int]:
+        """Where senders call."""
+        receiver = self._config.receiver
+        return [receiver.port, *([receiver.tls.port] if receiver.tls is not None else [])]
 
     def look(self, before: Snapshot, after: Snapshot) -> View:
         """The gateway as operators see it."""

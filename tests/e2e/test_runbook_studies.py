@@ -94,7 +94,7 @@ def test_what_is_quarantined_is_told_with_its_reason_and_goes_on_with_a_new_prof
     travel.wait("an empty quarantine", lambda: deployed.status()["quarantine"] == {})
     travel.wait("receipts", lambda: deployed.ever("deleted") == before + len(sent))
     assert deployed.send("captures")["statuses"] == {"0000": len(sent)}
-    assert deployed.metric("penstock_quarantine_objects") == 0
+    travel.wait("the gauge", lambda: deployed.metric("penstock_quarantine_objects") == 0)
 
 
 def test_a_pacs_that_is_not_known_is_refused_and_taken_when_it_is_added(deployed: Deployed) -> None:

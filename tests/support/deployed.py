@@ -159,6 +159,8 @@ def install(there: Machine, shared: Path) -> Deployed:
     deployed.page("platform", **OFFLINE)
     there.shell("cd /srv/shared/checkout && cp tls/client.* tls/ca.pem .")
     deployed.page("install", gateway="--no-venv gateway")
+    ca = 'ca = "/etc/penstock/platform-ca.crt"'
+    deployed.configure((ca, f"{ca}\nbackoff_max = 2.0"))  # or tests wait a minute for a platform that is back
     for name in ("secret", "certificates", "start"):
         deployed.page(name)
     return deployed

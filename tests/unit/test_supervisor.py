@@ -214,10 +214,12 @@ def _get(port: int, path: str) -> tuple[int, str]:
 def test_health_and_metrics_are_told_over_http() -> None:
     states = {"receiver": "up", "uploader": "up"}
     numbers = {"penstock_spool_bytes": 7.0, 'penstock_workers{state="working"}': 2.0}
+    called = socket.create_server(("127.0.0.1", 0))
+    ports = [called.getsockname()[1], 0]
 
     async def ask() -> list[tuple[int, str]]:
         runner, port = await health.serve(
-            "127.0.0.1", 0, health.Telling(lambda: numbers, lambda: states, look)
+            "127.0.0.1", 0, health.Telling(lambda: numbers, lambda: states, look, lambda: ports)
         )
 
         async def get(path: str) -> tuple[int, str]:
@@ -225,17 +227,20 @@ def test_health_and_metrics_are_told_over_http() -> None:
 
         try:
             found = [await get(path) for path in ("/metrics", "/healthz", "/readyz", "/")]
+            called.close()
+            found.append(await get("/readyz"))
             numbers.update({'penstock_workers{state="working"}': 0.0, "penstock_receiving_refused": 1.0})
             states["uploader"] = "restarting"
             return [*found, *[await get(path) for path in ("/healthz", "/readyz", "/elsewhere")]]
         finally:
             await runner.cleanup()
 
-    metrics, well, ready, page, unwell, unready, elsewhere = asyncio.run(ask())
+    metrics, well, ready, page, deaf, unwell, unready, elsewhere = asyncio.run(ask())
     assert metrics[0] == 200 and "penstock_spool_bytes 7\n" in metrics[1]
     assert well[0] == 200 and json.loads(well[1])["healthy"]
     assert ready[0] == 200 and json.loads(ready[1]) == {"ready": True, "reasons": []}
     assert page[0] == 200 and "idle: nobody sends" in page[1] and "<script" not in page[1]
+    assert deaf[0] == 503 and json.loads(deaf[1])["reasons"] == ["the receiver does not listen yet"]
     assert unwell[0] == 503 and json.loads(unwell[1])["roles"]["uploader"] == "restarting"
     reasons = ["a role is not up", "no worker is ready", "the spool is full"]
     assert unready[0] == 503 and json.loads(unready[1]) == {"ready": False, "reasons": reasons}
@@ -252,4 +257,4 @@ def test_a_metrics_port_that_was_taken_meanwhile_is_refused(taken: int) -> None:
 
 
 async def _serve(port: int) -> None:
-    await health.serve("127.0.0.1", port, health.Telling(dict, dict, look))
+    await health.serve("127.0.0.1", port, health.Telling(dict, dict, look, list))
