@@ -33,7 +33,7 @@ Run = Callable[[Path, int, int], Result]  # work folder, rounds, objects
 BENCHMARKS: dict[str, tuple[Run, int]] = {
     "rewrite": (rewrite.run, 1_000),
     "sizes": (sizes.run, 1_000),
-    "scale": (scale.run, 2_000),
+    "scale": (scale.run, 4_000),
     "head": (head.run, 2_000),
     "hmac": (hmac_batch.run, 500_000),
     "receive": (receive.run, 500),

@@ -20,16 +20,13 @@ def subject(name: str, source: Path, work: Path, objects: int, *, cold: bool = F
 
     RuntimeError with what the process said if it failed.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.subjects",
-        name,
-        str(source),
-        str(new_folder(work)),
-        str(objects),
-    ]
-    return on_one_core([*command, *(["cold"] if cold else [])])
+    asked = command(name, source, new_folder(work), objects)
+    return on_one_core([*asked, *(["cold"] if cold else [])])
+
+
+def command(name: str, source: Path, target: Path, objects: int) -> list[str]:
+    """What runs a subject of benchmarks.subjects."""
+    return [sys.executable, "-m", "benchmarks.subjects", name, str(source), str(target), str(objects)]
 
 
 def new_folder(work: Path) -> Path:
@@ -39,11 +36,26 @@ def new_folder(work: Path) -> Path:
 
 def on_one_core(command: list[str]) -> dict[str, float]:
     """A command whose last line of output is a JSON object of numbers."""
-    core = min(os.sched_getaffinity(0))
-    told = subprocess.run(
-        ["taskset", "-c", str(core), *command], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if told.returncode:
-        raise RuntimeError(f"{' '.join(command[1:4])} failed:\n{told.stderr}")
-    numbers: dict[str, float] = orjson.loads(told.stdout.splitlines()[-1])
-    return numbers
+    return on_cores([command])[0]
+
+
+def on_cores(commands: list[list[str]]) -> list[dict[str, float]]:
+    """Such commands at the same time, each on a core of its own; ValueError if there are more of them than cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    running = [
+        subprocess.Popen(
+            ["taskset", "-c", str(core), *command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for core, command in zip(cores[: len(commands)], commands, strict=True)
+    ]
+    found: list[dict[str, float]] = []
+    for command, process in zip(commands, running, strict=True):
+        told, errors = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command[1:4])} failed:\n{errors}")
+        found.append(orjson.loads(told.splitlines()[-1]))
+    return found
