@@ -16,6 +16,7 @@ SCRIPT: Final = Path(__file__).with_name("machine.sh")
 SYSTEMD: Final = Path("/lib/systemd/systemd")
 TOOLS: Final = ("unshare", "nsenter", "systemctl", "journalctl", "ip")
 BOOT_SECONDS: Final = 20.0
+CLEAN_SECONDS: Final = 5.0
 COMMAND_SECONDS: Final = 120.0
 ENVIRONMENT: Final = ("PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 _NUMBERS: Final = itertools.count()
@@ -121,13 +122,13 @@ def _up(boot: subprocess.Popen[bytes], console: Path) -> Machine:
                     if told.stdout.strip() in {"running", "degraded"}:
                         return machine
         time.sleep(0.05)
-    raise NoMachineError(f"no live systemd can be had here: {said}")
+    raise NoMachineError(said)
 
 
 def _clean(place: Path, cgroup: str) -> None:
     """Its processes are ending: their cgroups can be taken away as soon as the last is gone."""
     command = ["unshare", "--mount", str(SCRIPT), "clean", str(place), cgroup]
-    until = time.monotonic() + BOOT_SECONDS
+    until = time.monotonic() + CLEAN_SECONDS
     while True:
         told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=COMMAND_SECONDS)
         if told.returncode == 0 or time.monotonic() > until:
