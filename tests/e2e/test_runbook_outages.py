@@ -21,6 +21,8 @@ YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
 
 
 def test_the_first_look_shows_stream_spool_and_log(deployed: Deployed) -> None:
+    deployed.delivered()
+    travel.wait("an idle gateway", lambda: "idle: nobody sends" in deployed.penstock("status").stdout)
     told = deployed.page("first-look", **{"doctor --config $F ": "doctor --config $F || test $? = 1 "})
     for word in ("idle: nobody sends", "takes objects", "the gateway is running", '"event":"'):
         assert word in told, word
