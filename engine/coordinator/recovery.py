@@ -13,7 +13,7 @@ from engine.coordinator.routes import group_of
 from engine.coordinator.shell import Shell
 from engine.coordinator.work import is_durable_plan, sweep_temporaries
 from engine.errors import SpoolError
-from engine.pseudonymize import sidecar
+from engine.pseudonymize.telling import note_from_spool
 from engine.spool import passfile, quarantine, release
 from engine.spool.layout import association_of, fsync_folder
 from engine.spool.passfile import Study
@@ -74,15 +74,7 @@ def _tell_ledger(shell: Shell, pass_id: str) -> None:
     for seen in observe_pass(shell.spool, pass_id):
         if seen.state is not State.READY or seen.identifier in known:
             continue
-        path = shell.spool.plan(pass_id, seen.identifier)
-        original = shell.spool.original(pass_id, seen.identifier)
-        try:
-            plan = sidecar.decode(path.read_bytes()).plan
-            received, rewritten = original.stat(), path.stat()
-        except (SpoolError, FileNotFoundError):
-            continue  # damaged: it will be made again; or delivered just now
-        shell.ledger.note("received", seen.identifier, at=received.st_mtime, bytes_received=received.st_size)
-        shell.note_rewritten(pass_id, seen.identifier, plan, at=rewritten.st_mtime)
+        note_from_spool(shell.spool, shell.ledger, pass_id, seen.identifier)
 
 
 def _load(shell: Shell, pass_id: str) -> tuple[bytes, Study] | None:

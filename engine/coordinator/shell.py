@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from engine import log
 from engine.coordinator import receipts
@@ -49,6 +49,7 @@ from engine.coordinator.routes import Treatments, group, split, treatment_of
 from engine.coordinator.work import temporary_plan
 from engine.errors import Refusal, SpoolError
 from engine.pseudonymize import receipt
+from engine.pseudonymize.telling import note_rewritten
 from engine.spool import passfile
 from engine.spool.budget import Budget
 from engine.spool.killpoint import reached
@@ -61,21 +62,6 @@ from engine.spool.states import files
 
 PUT_OFF_SECONDS: Final = 2.0
 _LOG: Final = log.get("coordinator")
-
-
-class NewNames(Protocol):
-    """What the ledger knows an object by, as plans and workers' answers have it: new UIDs and the hashed ID."""
-
-    @property
-    def hashed_id(self) -> str: ...
-    @property
-    def study_instance_uid(self) -> str: ...
-    @property
-    def series_instance_uid(self) -> str: ...
-    @property
-    def sop_instance_uid(self) -> str: ...
-    @property
-    def sop_class_uid(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -192,20 +178,6 @@ class Shell:
             self.budget.release(unlink(self.spool.plan(pass_id, identifier)))
         return passfile.discard(self.spool, pass_id)
 
-    def note_rewritten(self, pass_id: str, identifier: str, told: NewNames, at: float | None = None) -> None:
-        """Notes in the ledger under which names an object goes on; `at` is now if None."""
-        self.ledger.note(
-            "rewritten",
-            identifier,
-            at,
-            pass_id=pass_id,
-            hashed_id=told.hashed_id,
-            study=told.study_instance_uid,
-            series=told.series_instance_uid,
-            sop=told.sop_instance_uid,
-            sop_class=told.sop_class_uid,
-        )
-
     def _queue_plan(self, identifier: str, pass_id: str, size: int) -> None:
         profile, _, _ = split(self.custody.passes[pass_id].study)
         self.queues.put(
@@ -270,7 +242,7 @@ class Shell:
         self.custody.planned(result.identifier, result.pass_id)
         self.budget.add(result.plan_bytes)
         self.ready.append(f"{result.pass_id}/{result.identifier}")
-        self.note_rewritten(result.pass_id, result.identifier, result)
+        note_rewritten(self.ledger, result.pass_id, result.identifier, result)
         self.counters.rewritten.add()
         self.counters.rewritten_bytes.add(size)
         self.counters.plan_bytes.add(result.plan_bytes)

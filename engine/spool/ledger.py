@@ -24,6 +24,7 @@ FACTS: Final = (
 )  # fmt: skip
 LATER: Final = ("receipt", "destination")  # columns that ledgers of former versions lack
 WAITING: Final = 100_000
+_AT_ONCE: Final = 500  # values in one statement; SQLite takes 999 at the least
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS object (
@@ -175,6 +176,18 @@ class Ledger:
         statement = "SELECT id FROM object WHERE pass_id = ? AND rewritten IS NOT NULL"
         return {row[0] for row in self._read(statement, (pass_id,))}
 
+    def not_rewritten(self, identifiers: Iterable[str]) -> set[str]:
+        """Those of the objects that are not noted as rewritten."""
+        asked = tuple(identifiers)
+        found: set[str] = set()
+        for at in range(0, len(asked), _AT_ONCE):
+            some = asked[at : at + _AT_ONCE]
+            statement = (
+                f"SELECT id FROM object WHERE rewritten IS NOT NULL AND id IN ({', '.join('?' * len(some))})"  # noqa: S608
+            )
+            found |= {row[0] for row in self._read(statement, some)}
+        return set(asked) - found
+
     def totals(self) -> dict[str, int]:
         """How many objects have taken each step, ever."""
         columns = ", ".join(f"count({step})" for step in STEPS)
@@ -205,7 +218,12 @@ class Ledger:
             raise SpoolError(
                 "ledger-unusable", f"the ledger {self._path} cannot be opened now", retryable=True
             )
-        return self._connection.execute(statement, tuple(values)).fetchall()
+        try:
+            return self._connection.execute(statement, tuple(values)).fetchall()
+        except sqlite3.OperationalError as error:
+            raise SpoolError(
+                "ledger-unusable", f"the ledger {self._path} cannot be read now", retryable=True
+            ) from error
 
     def close(self) -> None:
         """Writes what waits, if that can be, and closes."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from engine import log
 from engine.errors import Refusal, SpoolError
+from engine.pseudonymize.telling import note_from_spool
 from engine.spool.budget import Budget
 from engine.spool.hints import HintOutbox
 from engine.spool.layout import Spool, remove
@@ -74,10 +75,21 @@ class Settling:
 
     def _release(self, delivered: list[tuple[Key, Receipt]], sent_at: float) -> None:
         ledger = _held(self._ledger)
+        self._tell_what_nobody_told(ledger, [key for key, _ in delivered])
         for key, _ in delivered:
             ledger.note("uploaded", key.identifier, at=sent_at)
         rows = [(key.pass_id, key.identifier, receipt) for key, receipt in delivered]
         release_all(self._spool, rows, budget=_held(self._budget), ledger=ledger)
+
+    def _tell_what_nobody_told(self, ledger: Ledger, keys: list[Key]) -> None:
+        """A coordinator may have died between an object's plan and its row in the ledger; its files say the same, and go now."""
+        try:
+            unknown = ledger.not_rewritten(key.identifier for key in keys)
+        except SpoolError:
+            return  # a full disk: the ledger cannot be opened now, and is not what an object waits for
+        for key in keys:
+            if key.identifier in unknown:
+                note_from_spool(self._spool, ledger, key.pass_id, key.identifier)
 
     def _quarantine(self, key: Key, reason: Refusal) -> None:
         ledger = _held(self._ledger)
