@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +25,10 @@ shares them."""
 
 _COPY_AT_ONCE = 1 << 30
 _WORTH_SHARING = 16 * PAGE
+_STROKE = 16 * PAGE
+_FICLONERANGE = 0x4020940D
+_CLONE_RANGE = struct.Struct("=qQQQ")
+_NO_SHARING = {errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.ENOSYS, errno.EPERM}
 _NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -74,17 +80,40 @@ def write_plan(plan: ObjectPlan, source: int, target: int) -> None:
     for offset, length in plan.spans:
         if offset == ZEROS:
             _write_all(target, bytes(length))
+        elif length >= _WORTH_SHARING and (offset - at) % PAGE == 0:
+            _share_or_copy(source, target, offset, length)
         else:
-            # Up to the next page first: a file system shares whole blocks only (FICLONERANGE), and all or none of a call.
-            first = -offset % PAGE
-            if first and length >= _WORTH_SHARING and (offset - at) % PAGE == 0:
-                _copy(source, target, offset, first)
-                _copy(source, target, offset + first, length - first)
-            else:
-                _copy(source, target, offset, length)
+            _copy(source, target, offset, length)
         at += length
     if plan.tail:
         _write_all(target, plan.tail)
+
+
+def _share_or_copy(source: int, target: int, offset: int, length: int) -> None:
+    """A span whose pages are whole pages of the target as well."""
+    position = os.lseek(target, 0, os.SEEK_CUR)
+    first = min(-offset % PAGE, length)
+    shared = _share(source, target, offset + first, position + first, (length - first) & -PAGE)
+    if shared:
+        _copy(source, target, offset, first)
+        first += shared
+        os.lseek(target, position + first, os.SEEK_SET)
+    else:
+        # The kernel takes 16 pages at a time, and into the page cache they go at a stroke where they begin at a multiple.
+        first = min(-position % _STROKE, length)
+        _copy(source, target, offset, first)
+    _copy(source, target, offset + first, length - first)
+
+
+def _share(source: int, target: int, offset: int, to: int, length: int) -> int:
+    """Lets both files have the same blocks (FICLONERANGE, ioctl_ficlonerange(2)); the bytes shared, 0 where it cannot be."""
+    try:
+        fcntl.ioctl(target, _FICLONERANGE, _CLONE_RANGE.pack(source, offset, length, to))
+    except OSError as error:
+        if error.errno not in _NO_SHARING:
+            raise
+        return 0
+    return length
 
 
 def _write_all(target: int, data: bytes) -> None:
