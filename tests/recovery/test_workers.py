@@ -58,7 +58,7 @@ def test_the_command_grows_and_shrinks_the_pool_and_restarts_nobody(scene: Stage
     now = processes(scene)
     assert len(now["worker"]) == 4
     assert set(before["worker"]) < set(now["worker"]), "those that were there stay"
-    assert ask(scene, "1").out.startswith("1 workers (before: 4)")
+    assert ask(scene, "1").out.startswith("1 worker (before: 4)")
     travel.wait("one worker", lambda: len(processes(scene)["worker"]) == 1)
     after = processes(scene)
     for role in ("receiver", "coordinator", "uploader"):
