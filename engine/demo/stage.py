@@ -7,6 +7,7 @@ An enrolled gateway has a folder identity/ instead of a hash secret and a certif
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ HOST = "127.0.0.1"
 INSTITUTION = "demo"
 CALLED, CALLING = "PENSTOCK", "DEMO_PACS"
 START_SECONDS = 30.0
+END_SECONDS = 5.0
 
 Value = str | int | float | bool
 Table = Mapping[str, Value]
@@ -70,7 +72,13 @@ class Stage:
         self.platform.wait_until(lambda: listens(self.platform_port), "listening", START_SECONDS)
 
     def start_gateway(self) -> None:
-        """Starts the gateway and waits until it listens; PartError says why it does not."""
+        """Starts the gateway and waits until it listens; PartError says why it does not.
+
+        Receivers of one that was killed just now listen for some milliseconds more, and are not taken for its successor's.
+        """
+        until = time.monotonic() + END_SECONDS
+        while listens(self.gateway_port) and time.monotonic() < until:
+            time.sleep(0.01)
         self.gateway.start()
         self.gateway.wait_until(lambda: listens(self.gateway_port), "listening", START_SECONDS)
 
