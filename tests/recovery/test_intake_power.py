@@ -7,9 +7,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -77,27 +74,7 @@ while True:
 
 def cut(disk: LoopDisk, way: str, chance: random.Random) -> list[str]:
     """Writes, cuts the power at a random moment, brings it back; the names that were acknowledged."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(disk.mount), way, str(chance.random())],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    names: list[str] = []
-    reader = threading.Thread(target=lambda: names.extend(line.strip() for line in child.stdout or ()))
-    reader.start()
-    until = time.monotonic() + 60
-    while len(names) < 3 and time.monotonic() < until and child.poll() is None:
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 0.5))
-    disk.cut_power()
-    child.kill()
-    child.wait()
-    reader.join()
-    child.stdout.close()
-    disk.detach()
-    disk.attach()
-    return names
+    return disk.told_before_a_cut(CHILD, way, str(chance.random()), enough=3, chance=chance, longest=0.5)
 
 
 def is_whole(path: Path) -> bool:

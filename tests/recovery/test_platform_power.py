@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +29,7 @@ root, way, seed = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 chance = random.Random(seed)
 if way == "careless":
     Writeback.finish = lambda self, descriptor: None
+    os.posix_fadvise = lambda *_: None  # nor does the write-back begin before its time, which may be soon enough
 storage = Storage.open(root / "storage")
 if not (root / "key").exists():
     MasterKey.write_new(root / "key")
@@ -71,29 +69,9 @@ def unmounted(disk: LoopDisk) -> object:
 
 def lost(disk: LoopDisk, way: str, chance: random.Random) -> tuple[int, list[str]]:
     """How many objects were kept before a cut, and which of them are not there as they were."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(disk.mount), way, str(chance.random())],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert child.stdout is not None
-    kept: list[list[str]] = []
-    reader = threading.Thread(target=lambda: kept.extend(line.split() for line in child.stdout or ()))
-    reader.start()
-    until = time.monotonic() + 60
-    while len(kept) < 5 and time.monotonic() < until and child.poll() is None:
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 0.3))
-    disk.cut_power()
-    child.kill()
-    child.wait()
-    reader.join()
-    child.stdout.close()
-    disk.detach()
-    disk.attach()
+    lines = disk.told_before_a_cut(CHILD, way, str(chance.random()), enough=5, chance=chance, longest=0.3)
     incoming = disk.mount / "storage" / "incoming"
-    whole = [(name, digest) for name, digest in (pair for pair in kept if len(pair) == 2)]
+    whole = [pair for pair in map(str.split, lines) if len(pair) == 2]
     found = [name for name, digest in whole if _digest(incoming / name) != digest]
     for path in incoming.iterdir():
         path.unlink()

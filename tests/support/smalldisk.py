@@ -6,9 +6,12 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
 import shutil
 import struct
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from typing import Final
 EXT4_IOC_SHUTDOWN: Final = 0x8004587D  # _IOR('X', 125, __u32)
 NO_LOG_FLUSH: Final = 2
 UNMOUNT_SECONDS: Final = 20.0
+SAID_SECONDS: Final = 60.0
 
 
 class CannotMountError(Exception):
@@ -71,6 +75,34 @@ class LoopDisk:
             if time.monotonic() > until:
                 raise OSError(errno.EBUSY, told.stderr.strip())
             time.sleep(0.05)
+
+    def told_before_a_cut(
+        self, script: str, *arguments: str, enough: int, chance: random.Random, longest: float
+    ) -> list[str]:
+        """Runs a Python script that writes to this disk, its mount the first of its arguments, until it has said `enough` lines and
+        up to `longest` seconds more; then the power fails and comes back. All lines that the script said."""
+        child = subprocess.Popen(
+            [sys.executable, "-c", script, str(self.mount), *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert child.stdout is not None
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(line.strip() for line in child.stdout or ()))
+        reader.start()
+        until = time.monotonic() + SAID_SECONDS
+        while len(lines) < enough and time.monotonic() < until and child.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, longest))
+        self.cut_power()
+        child.kill()
+        child.wait()
+        reader.join()
+        child.stdout.close()
+        self.detach()
+        self.attach()
+        return lines
 
     def is_sound(self) -> bool:
         """What e2fsck says of it, unmounted."""
