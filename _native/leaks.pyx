@@ -68,23 +68,20 @@ cdef class LeakScan:
 
     cdef int clear(self) noexcept nogil:
         """Forgets all patterns and hits; 0 when memory ran out."""
+        # Most objects have few patterns: their places are emptied one by one, and the tables stay in the cache.
+        cdef bint few = self.power == FIRST_CHAINS and self.count < FEW_PATTERNS
         cdef int32_t i
         cdef uint32_t hashed
-        # Most objects have few patterns: their places are emptied one by one, and the tables stay in the cache.
-        if self.power == FIRST_CHAINS and self.count < FEW_PATTERNS:
+        if few:
             for i in range(self.count):
                 hashed = self.patterns[i].hash
                 self.chains[hashed >> (32 - FIRST_CHAINS)] = -1
                 self.bits[hashed >> (32 - FIRST_CHAINS - FILTER_BITS + 6)] = 0
-            self.count = 0
-        self.hit_count = 0
+        self.count = self.hit_count = 0
         self.arena_size = 0
         self.short_grams = self.long_grams = False
         self.effort = EFFORT
-        if self.count == 0 and self.power == FIRST_CHAINS:
-            return 1
-        self.count = 0
-        return self._resize(FIRST_CHAINS)
+        return few or self._resize(FIRST_CHAINS)
 
     cdef int _resize(self, int power) noexcept nogil:
         """Gives the chains and the filter their size and links every pattern anew; 0 when memory ran out."""

@@ -16,7 +16,8 @@ class Plan:
     """`head`: the new data set up to the body. `body_tag`: the element at which the walk stopped ((7FE0,0008), (7FE0,0009) or
     (7FE0,0010)), None if the data set has no body; then `body_offset`, `body_header` (8 or 12) and `body_length` (None when
     undefined) say where it stands. `end`: where the walk stopped. `counts`: {action name or group-length, private, unknown,
-    trailing-bytes: elements}, not to be changed, since plans share it. `leaks`: original values that stand in the new head, as (offset in `head`, length, is it a UID)."""
+    trailing-bytes: elements}, not to be changed, since plans share it. `leaks`: original values that stand in the new head, as
+    (offset in `head`, length, is it a UID)."""
 
     head: bytes
     body_tag: int | None

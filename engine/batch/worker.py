@@ -188,9 +188,8 @@ class Worker:
             try:
                 return self._pseudonymizer.plan(source, size, self._key_of), self._pass_key
             except Refusal:
-                if (
-                    not self._pass_key
-                ):  # a receipt may name its study all the same, unless that cannot be read either
+                # A receipt may name its study all the same, unless that cannot be read either.
+                if not self._pass_key:
                     with contextlib.suppress(Refusal):
                         self._key_of(self._pseudonymizer.survey(source, size).study_instance_uid)
                 raise

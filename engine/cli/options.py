@@ -33,26 +33,23 @@ def secret_file_option(function: F) -> F:
 
 def config_option(function: F) -> F:
     """Gives a command `--config` of the gateway, as the argument `config_file: Path`."""
-    return click.option(
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path),
-        required=True,
-        metavar="FILE",
-        help="The gateway's configuration.",
-    )(function)
+    return _config_of("gateway")(function)
 
 
 def platform_config_option(function: F) -> F:
     """Gives a command `--config` of the platform, as the argument `config_file: Path`."""
+    return _config_of("platform")(function)
+
+
+def _config_of(whose: str) -> Callable[[F], F]:
     return click.option(
         "--config",
         "config_file",
         type=click.Path(path_type=Path),
         required=True,
         metavar="FILE",
-        help="The platform's configuration.",
-    )(function)
+        help=f"The {whose}'s configuration.",
+    )
 
 
 def load_secret(path: Path | None) -> HashSecret:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine._native.program import ACTIONS
 from engine._native.rewriter import Rewriter
@@ -36,7 +36,7 @@ class Kind:
     replaces: frozenset[int]
     scans_meta: bool
     _pass_key: bytes = b""
-    _uids: tuple[str, str] = field(default=("", ""))
+    _uids: tuple[str, str] = ("", "")
 
     def study_and_series(self, source: Source, pass_key: bytes) -> tuple[str, str]:
         """The new UIDs, "" where the profile makes no new one or the object has none; `rewriter` holds the pass key."""

@@ -28,8 +28,8 @@ _WORTH_SHARING = 16 * PAGE
 _STROKE = 16 * PAGE
 _FICLONERANGE = 0x4020940D
 _CLONE_RANGE = struct.Struct("=qQQQ")
-_NO_SHARING = {errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.ENOSYS, errno.EPERM}
 _NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+_NO_SHARING = _NO_COPY_RANGE | {errno.ENOTTY, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,8 @@ class Window:
 
     def __init__(self) -> None:
         self._buffer = bytearray(_KEEP)
-        self._last = memoryview(
-            b""
-        )  # of the buffer, as long as the last object's: most heads of a series are as long
+        # Of the buffer, as much as was read last: most heads of a series are as long. `view` shows the same, to be read only.
+        self._last = memoryview(b"")
         self._guess = _FIRST_GUESS
         self._fd = -1
         self._size = 0
