@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -24,7 +23,8 @@ def rate(folder: Path, data: bytes, objects: int) -> float:
         _store(coming / f"{number}.part", there / f"{number}.dcm", data, writeback, name)
     seconds = time.perf_counter() - began
     os.close(name)
-    shutil.rmtree(folder)
+    for number in range(objects):
+        os.truncate(there / f"{number}.dcm", 0)  # removed, they would slow down whoever is measured next
     return objects / seconds
 
 

@@ -1,16 +1,20 @@
 """The receiver beside DCMTK's storescp and Orthanc: the same sender, the same objects, the same disk, 1, 2 and 4
 associations.
 
+A receiver's folder is fresh, or one that empties: as many files as are measured came before, and were removed. ext4 gives their
+inodes out a minute later and walks over each of them until then, which is the everyday state of a spool.
+
 python -m benchmarks receive"""
 
 from __future__ import annotations
 
-import shutil
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import disk, receivers
 from benchmarks.inputs import Slice, ct_slice
+from benchmarks.measure import new_folder
 from benchmarks.processes import usage
 from benchmarks.result import Result, Row, Target, ratio
 from engine.scu.association import Target as Peer
@@ -20,8 +24,10 @@ from engine.sender.load import run as send
 ASSOCIATIONS = (1, 2, 4)
 DURABLE, FLUSH, SECURED, STORESCP, ORTHANC = "durable", "flush", "tls", "storescp", "orthanc"
 SUBJECTS = (STORESCP, DURABLE, FLUSH, SECURED, ORTHANC)
+EMPTIES = "in a folder that empties"
 WANTED = {(DURABLE, STORESCP): 0.8, (FLUSH, STORESCP): 1.3, (DURABLE, ORTHANC): 3.0}
 MB_A_PROCESS, MB_AN_ASSOCIATION = 100.0, 2.0
+STATES = {"": SUBJECTS, EMPTIES: (STORESCP, DURABLE, FLUSH)}
 WARM_UP = 20
 
 
@@ -40,35 +46,49 @@ def run(work: Path, rounds: int, objects: int) -> Result:
     piece = ct_slice(work)
     place = work / "receive"
     place.mkdir()
-    subjects = [name for name in SUBJECTS if receivers.exists(name)]
-    seen = {name: Seen() for name in subjects}
+    subjects = [(name, state) for state, names in STATES.items() for name in names if receivers.exists(name)]
+    seen = {subject: Seen() for subject in subjects}
     alone: list[float] = []
-    for number in range(rounds):
-        alone.append(disk.rate(place / "disk", piece.path.read_bytes(), objects))
+    for _ in range(rounds):
+        alone.append(disk.rate(new_folder(place), piece.path.read_bytes(), objects))
         for associations in ASSOCIATIONS:
-            for name in subjects:
-                folder = place / f"{name}-{number}-{associations}"
-                rate, peak = measure(name, folder, piece, objects, associations)
-                seen[name].rates[associations].append(rate)
-                seen[name].peak[associations].append(peak)
+            for name, state in subjects:
+                before = objects if state == EMPTIES else 0
+                rate, peak = measure(name, new_folder(place), piece, objects, associations, before)
+                seen[name, state].rates[associations].append(rate)
+                seen[name, state].peak[associations].append(peak)
     return _result(piece, objects, seen, tuple(alone))
 
 
-def measure(name: str, folder: Path, piece: Slice, objects: int, associations: int) -> tuple[float, float]:
-    """Objects a second, and the largest process in MB. RuntimeError if one object was not taken."""
-    folder.mkdir()
+def measure(
+    name: str, folder: Path, piece: Slice, objects: int, associations: int, before: int
+) -> tuple[float, float]:
+    """Objects a second, and the largest process in MB; `before` objects came and were removed first. RuntimeError if one object
+    was not taken."""
     with receivers.running(name, folder) as receiver:
         peer = Peer(receivers.HOST, receiver.port, tls=receiver.tls)
         send(Load(peer, (piece.path,), associations, WARM_UP))
+        if before:
+            send(Load(peer, (piece.path,), associations, before))
+            for path in _objects(folder, piece):
+                path.unlink()
         told = send(Load(peer, (piece.path,), associations, objects))
         if told["objects"] != objects:
             raise RuntimeError(f"{name}: not everything was taken: {told['refused'][:3]}")
         peak = max((one.peak_rss for one in usage(receiver.pid, name)), default=0)
-    shutil.rmtree(folder)
+    for path in _objects(folder, piece):
+        os.truncate(path, 0)  # removed, they would slow down whoever is measured next
     return told["objects_per_second"], peak / 1e6
 
 
-def _result(piece: Slice, objects: int, seen: dict[str, Seen], alone: tuple[float, ...]) -> Result:
+def _objects(folder: Path, piece: Slice) -> list[Path]:
+    """The files in which a receiver keeps the objects."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size >= piece.size // 2]
+
+
+def _result(
+    piece: Slice, objects: int, seen: dict[tuple[str, str], Seen], alone: tuple[float, ...]
+) -> Result:
     words = {
         STORESCP: "DCMTK storescp --fork -pdu 131072, no sync",
         DURABLE: "Penstock, durable",
@@ -77,25 +97,34 @@ def _result(piece: Slice, objects: int, seen: dict[str, Seen], alone: tuple[floa
         ORTHANC: "Orthanc, SyncStorageArea",
     }
     rates = {
-        (name, k): Row(
-            f"{words[name]}, {k} association{'s' if k > 1 else ''}", "objects/s", tuple(one.rates[k])
+        (name, state, k): Row(
+            f"{', '.join(filter(None, (words[name], state)))}, {_associations(k)}",
+            "objects/s",
+            tuple(one.rates[k]),
         )
+        for state in STATES
         for k in ASSOCIATIONS
-        for name, one in seen.items()
+        for (name, where), one in seen.items()
+        if where == state
     }
     memory = {
         k: Row(
-            f"the largest receiver process, plain or TLS, {k} association{'s' if k > 1 else ''}",
+            f"the largest receiver process, plain or TLS, {_associations(k)}",
             "MB",
-            tuple(map(max, seen[DURABLE].peak[k], seen[SECURED].peak[k])),
+            tuple(map(max, seen[DURABLE, ""].peak[k], seen[SECURED, ""].peak[k])),
         )
         for k in ASSOCIATIONS
     }
     targets = [
-        Target(f"{name}, {k} to {peer}, {k}", wanted, ratio(rates[name, k], rates[peer, k]))
+        Target(
+            f"{name}, {k} to {peer}, {k}" + f", {state}" * bool(state),
+            wanted,
+            ratio(rates[name, state, k], rates[peer, state, k]),
+        )
+        for state in STATES
         for (name, peer), wanted in WANTED.items()
         for k in ASSOCIATIONS
-        if peer in seen
+        if (peer, state) in seen
     ]
     targets += [
         Target(row.name, MB_A_PROCESS + k * MB_AN_ASSOCIATION, max(row.values), "MB", most=True)
@@ -107,7 +136,8 @@ def _result(piece: Slice, objects: int, seen: dict[str, Seen], alone: tuple[floa
         text=(
             f"{objects} copies of {piece.name} ({piece.size:,} bytes) by `penstock send` from the same machine, in turn. "
             "Durable: each object is synced, named, and its name synced before it is acknowledged; flush and storescp do not "
-            f"sync, Orthanc syncs each file. Penstock runs {receivers.PROCESSES} processes, storescp one for each association."
+            f"sync, Orthanc syncs each file. Penstock runs {receivers.PROCESSES} processes, storescp one for each association. "
+            f"In a folder that empties, {objects} others came before and were removed."
         ),
         rows=(
             Row("the disk alone: written, durable, named, one after the other", "objects/s", alone),
@@ -116,3 +146,7 @@ def _result(piece: Slice, objects: int, seen: dict[str, Seen], alone: tuple[floa
         ),
         targets=tuple(targets),
     )
+
+
+def _associations(count: int) -> str:
+    return f"{count} association{'s' if count > 1 else ''}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from engine.batch.worker import RefusedFile
-from engine.spool.layout import fsync_folder
+from engine.syncing import sync_folder
 
 NAME = "quarantine.json"
 ROOM = 64 << 10  # bytes set aside for the report, since a disk that is full is one of the things to report
@@ -51,7 +51,7 @@ class Quarantine:
         os.ftruncate(self._file, os.lseek(self._file, 0, os.SEEK_CUR))
         os.fsync(self._file)
         self._part.rename(self._path)
-        fsync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def close(self) -> None:
         os.close(self._file)

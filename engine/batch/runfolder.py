@@ -31,7 +31,8 @@ import orjson
 from engine.batch.journal import Journal
 from engine.batch.tallies import Tallies
 from engine.errors import ConfigError
-from engine.spool.layout import fsync_folder, write_durably, write_whole
+from engine.spool.layout import write_durably, write_whole
+from engine.syncing import sync_folder
 
 FOLDER = ".penstock"
 KEY_BYTES = 32
@@ -113,9 +114,9 @@ class RunFolder:
             file.write(bytes(KEY_BYTES))
             os.fsync(file.fileno())
         key.unlink()
-        fsync_folder(self.path)
+        sync_folder(self.path)
         shutil.rmtree(self.path)
-        fsync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def close(self) -> None:
         """Lets the next run in, as soon as the workers have ended too: they hold the lock with us."""
@@ -167,8 +168,8 @@ def _begin(folder: Path, terms: Terms) -> bool:
     # The key comes last and whole: where it is, the note is complete.
     write_durably(folder / "key.part", key)
     (folder / "key.part").rename(folder / "key")
-    fsync_folder(folder)
-    fsync_folder(folder.parent)
+    sync_folder(folder)
+    sync_folder(folder.parent)
     return False
 
 
@@ -227,7 +228,7 @@ def _write_note(folder: Path, terms: Terms, key: bytes) -> None:
     finally:
         os.close(descriptor)
     part.rename(folder / "run.json")
-    fsync_folder(folder)
+    sync_folder(folder)
 
 
 def unusable(out: Path, error: OSError) -> ConfigError:

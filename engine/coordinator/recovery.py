@@ -15,9 +15,10 @@ from engine.coordinator.work import is_durable_plan, sweep_temporaries
 from engine.errors import SpoolError
 from engine.pseudonymize.telling import note_from_spool
 from engine.spool import passfile, quarantine, release
-from engine.spool.layout import association_of, fsync_folder
+from engine.spool.layout import association_of
 from engine.spool.passfile import Study
 from engine.spool.states import State, observe_pass, passes
+from engine.syncing import sync_folder
 
 _LOG = log.get("recovery")
 
@@ -122,7 +123,7 @@ def _close(shell: Shell, pass_id: str, found: Recovered) -> None:
     folder = shell.spool.folder_of(pass_id)
     for part in ("in", "out"):
         if (folder / part).is_dir():
-            fsync_folder(folder / part)
+            sync_folder(folder / part)
     passfile.destroy_key(shell.spool, pass_id)
     shell.sealed.add(pass_id)
     found.sealed += 1

@@ -43,9 +43,10 @@ from engine.pseudonymize import sidecar
 from engine.pseudonymize.rewrite import Pseudonymizer
 from engine.spool import passfile
 from engine.spool.killpoint import reached
-from engine.spool.layout import ORIGINAL, PLAN, Spool, fsync_folder, remove, write_whole
+from engine.spool.layout import ORIGINAL, PLAN, Spool, remove, write_whole
 from engine.spool.nursery import Nursery
 from engine.spool.states import State, files, observe_pass
+from engine.syncing import sync_folder
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -219,8 +220,8 @@ class Work:
             if seen.state is State.ADMITTED or not is_durable_plan(self._spool, job.pass_id, seen.identifier):
                 damaged[seen.identifier] = seen.size
         folder = self._spool.folder_of(job.pass_id)
-        fsync_folder(folder / "in")
-        fsync_folder(folder / "out")
+        sync_folder(folder / "in")
+        sync_folder(folder / "out")
         # What was delivered during the scan has neither file now, and is not damaged.
         there = files(folder / "in", ORIGINAL)
         lost = [(one, size) for one, size in damaged.items() if one in there]

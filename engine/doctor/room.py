@@ -12,7 +12,7 @@ from engine.config import GatewayConfig
 from engine.doctor.finding import Finding, Level
 from engine.spool.budget import counted, measure
 from engine.spool.layout import Spool
-from engine.spool.writeback import ext4_journal
+from engine.spool.writeback import ext4_journal, keeps_order
 
 LEAST_FREE = 64 << 20  # the gateway does not start with less
 DRIFT = 64 << 20
@@ -70,8 +70,9 @@ def room(config: GatewayConfig, spool: Spool, *, running: bool) -> Iterator[Find
             "acknowledge objects that a power cut would lose",
             'set spool.durability = "fsync", unless this is a benchmark',
         )
-    journal = ext4_journal(spool.received)
-    if journal is False:
+    if keeps_order(spool.received):
+        return
+    if ext4_journal(spool.received) is False:
         yield Finding(
             Level.NOTE,
             "no-ext4-journal",
@@ -80,11 +81,11 @@ def room(config: GatewayConfig, spool: Spool, *, running: bool) -> Iterator[Find
             "mounted, and nobody promises what the check leaves",
             "put the spool on ext4 with a journal (tune2fs -O has_journal, unmounted), or on XFS",
         )
-    elif journal is None:
+    else:
         yield Finding(
             Level.NOTE,
-            "no-ext4-journal",
-            "the spool is not on ext4 with a journal, or /sys does not tell",
+            "no-order-known",
+            "the spool is neither on ext4 with a journal nor on XFS, or the kernel does not tell",
             "sync each object in two steps instead of one, which takes a little longer and is as safe",
         )
 

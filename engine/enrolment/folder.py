@@ -20,6 +20,7 @@ from cryptography import x509
 
 from engine.config import EnrolmentConfig
 from engine.errors import ConfigError
+from engine.syncing import sync_folder
 
 
 class Enrolled(msgspec.Struct, frozen=True):
@@ -130,11 +131,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _unwritable(folder: Path, problem: OSError) -> ConfigError:

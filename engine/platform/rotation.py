@@ -25,6 +25,7 @@ from engine.platform.gateways import authority
 from engine.platform.keys import MasterKey
 from engine.platform.master_key import in_force, source_of
 from engine.platform.storage import Storage
+from engine.syncing import sync_folder
 
 _ROWS = 1000
 
@@ -144,11 +145,7 @@ def exchange_file(current: Path, new: Path, old_id: str) -> Path:
         with suppress(FileExistsError):
             os.link(current, kept)
         new.replace(current)
-        folder = os.open(current.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(current.parent)
     except OSError as problem:
         raise ConfigError(
             "file-unwritable",

@@ -29,6 +29,7 @@ from engine.platform.index import Index, IndexRow
 from engine.platform.keys import KEY_BYTES, MasterKey
 from engine.spool.nursery import Nursery
 from engine.spool.writeback import Writeback
+from engine.syncing import sync_folder
 
 if TYPE_CHECKING:
     from engine.platform.bucket import Bucket
@@ -59,7 +60,7 @@ class Storage:
             for number in range(256):
                 (storage.objects / f"{number:02x}").mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (storage.objects, root):
-                _sync_folder(folder)
+                sync_folder(folder)
         except OSError as problem:
             raise ConfigError(
                 "storage-unusable",
@@ -156,7 +157,7 @@ class Storage:
                 # One commit of the journal for all of them (see engine.spool.writeback). Their names may be older than their data:
                 # older kernels commit no more for a folder than its own last change, so it gets one now.
                 os.utime(self.incoming)
-            _sync_folder(self.incoming)
+            sync_folder(self.incoming)
             return
         self.bucket.put([one.written() for one in arrived])
         for one in arrived:
@@ -280,11 +281,3 @@ def storage_error(problem: OSError) -> PenstockError:
         hint="look at the disk and the system's log",
         retryable=True,
     )
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from engine.errors import ConfigError
+from engine.syncing import sync_folder
 
 SIZE = 32
 """Bytes of a hash secret."""
@@ -70,7 +71,7 @@ def write(path: Path, key: bytes) -> None:
                 file.write(key.hex().encode("ascii") + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            _fsync_folder(folder)
+            sync_folder(folder)
         except OSError:
             path.unlink(missing_ok=True)
             raise
@@ -83,11 +84,3 @@ def write(path: Path, key: bytes) -> None:
         raise ConfigError(
             "secret-unwritable", f"{path}: cannot be made: {error.strerror}", hint=hint
         ) from error
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

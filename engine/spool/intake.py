@@ -27,6 +27,7 @@ from engine.spool.killpoint import reached
 from engine.spool.layout import ORIGINAL, PART, Spool
 from engine.spool.nursery import Nursery
 from engine.spool.writeback import Writeback
+from engine.syncing import sync_names
 
 RESERVE = 1 << 20
 GROUP = 64
@@ -247,7 +248,7 @@ class Intake:
                 errors[index] = self._rename(incoming)
         if any(error is None for error in errors):
             try:
-                os.fsync(folder)
+                sync_names(folder)
             except OSError as error:
                 failure = self._break(error)
                 # Not acknowledged, yet it may be found in received/ later: a second copy, never a lost one.

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import SpoolError
+from engine.syncing import sync_folder
 
 OBJECT_ID = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 PASS_ID = re.compile(r"[0-9a-f]{32}")
@@ -103,7 +104,7 @@ class Spool:
                 root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 for folder in folders:
                     folder.mkdir(mode=0o700, exist_ok=True)
-                fsync_folder(root)
+                sync_folder(root)
             spool._check(folders)
         except OSError as error:
             raise _explain(error, root) from error
@@ -204,17 +205,8 @@ class Spool:
                 entry.rename(entry.with_name(entry.name + ABORTED))
 
 
-def fsync_folder(path: Path) -> None:
-    """Makes the names in a folder durable: creations, renames and deletions that were done before."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_synced(path: Path, data: bytes) -> None:
-    """A new file of mode 0600 whose content is durable when this returns; its name is so after `fsync_folder`.
+    """A new file of mode 0600 whose content is durable when this returns; its name is so after `sync_folder`.
 
     FileExistsError if the name is taken.
     """
@@ -229,7 +221,7 @@ def write_synced(path: Path, data: bytes) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """The same, and its name is durable too when this returns."""
     write_synced(path, data)
-    fsync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_whole(descriptor: int, data: bytes) -> None:

@@ -17,7 +17,8 @@ import msgspec
 from engine.config.destinations import PLATFORM
 from engine.errors import SpoolError
 from engine.spool.killpoint import reached
-from engine.spool.layout import Spool, fsync_folder, remove, write_synced, write_whole
+from engine.spool.layout import Spool, remove, write_synced, write_whole
+from engine.syncing import sync_folder
 
 KEY_BYTES = 32
 
@@ -63,10 +64,10 @@ def make(spool: Spool, pass_id: str, study: Study) -> bytes:
     write_synced(hidden / "key", key)
     if study.destination != PLATFORM:
         write_synced(hidden / "destination", study.destination.encode())
-    fsync_folder(hidden)
+    sync_folder(hidden)
     reached("pass-made-before-name")
     hidden.rename(spool.folder_of(pass_id))
-    fsync_folder(spool.passes)
+    sync_folder(spool.passes)
     reached("pass-named")
     return key
 
@@ -131,7 +132,7 @@ def destroy_key(spool: Spool, pass_id: str) -> None:
     remove(spool.study(pass_id))
     remove(spool.seen(pass_id))
     remove(spool.tally(pass_id))
-    fsync_folder(spool.folder_of(pass_id))
+    sync_folder(spool.folder_of(pass_id))
 
 
 def discard(spool: Spool, pass_id: str) -> bool:

@@ -1,15 +1,17 @@
 """How an object's bytes get to the disk before its name does, at the least cost.
 
 The plain way is fdatasync, rename, fsync of the folder: on a journalling file system two commits of the journal, one after the
-other. On ext4 with a journal one is enough, for a commit takes along all that was changed before it:
+other. Where the file system keeps its changes in order one is enough, for a commit takes along all that was changed before it:
 
-1. `sync_file_range` writes the data and waits until it is written. Only then does ext4 let go of the pages, after it has put the
-   file's blocks and its size into the running transaction (fs/ext4: ext4_end_io_end, mpage_map_and_submit_extent).
+1. `sync_file_range` writes the data and waits until it is written. Only then are the pages let go, after the file's blocks and
+   its size were put into the running transaction (ext4: ext4_end_io_end, mpage_map_and_submit_extent; XFS: xfs_end_ioend, which
+   converts the extents and sets the size before iomap_finish_ioends).
 2. The rename goes into the same transaction or a later one: no crash can show the name without the whole file.
-3. The fsync of the folder commits that transaction, with a flush of the disk's own cache before the record that ends it. What is
-   durable then is the name, the size, the blocks and the bytes.
+3. The fsync of the folder commits that transaction, with a flush of the disk's own cache before the record that ends it
+   (jbd2_journal_commit_transaction, xlog_cil_push_work). What is durable then is the name, the size, the blocks and the bytes.
 
-Nothing of this is promised of other file systems, nor of ext4 without a journal: there it is fdatasync."""
+Nothing of this is promised of other file systems, nor of ext4 without a journal, nor of XFS whose data lies on another device than
+its names (`rtdev`): there it is fdatasync."""
 
 from __future__ import annotations
 
@@ -18,6 +20,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+SYS = Path("/sys")
+MOUNTS = Path("/proc/self/mountinfo")
 WRITE = 2
 WAIT_WRITE_WAIT = 7  # what is being written, what is not yet, and the end of both
 
@@ -25,11 +29,11 @@ SyncFileRange = Callable[[int, int, int, int], int]
 
 
 class Writeback:
-    """For the files that are named into `folder`. `in_order`: whether the journal keeps data before names there."""
+    """For the files that are named into `folder`. `in_order`: whether the file system keeps data before names there."""
 
     def __init__(self, folder: Path) -> None:
         self._call = _sync_file_range()
-        self.in_order = self._call is not None and has_ext4_journal(folder)
+        self.in_order = self._call is not None and keeps_order(folder)
 
     def begin(self, descriptor: int, at: int, count: int) -> None:
         """Begins the way to the disk of `count` bytes, without waiting. It promises nothing and fails silently:
@@ -48,12 +52,33 @@ class Writeback:
             raise OSError(number, os.strerror(number))
 
 
-def has_ext4_journal(folder: Path, sys: Path = Path("/sys")) -> bool:
-    """True if the folder lies on ext4 that has a journal, as far as /sys shows; False if it does not tell."""
+def keeps_order(folder: Path, sys: Path = SYS, mounts: Path = MOUNTS) -> bool:
+    """True if the folder lies on ext4 that has a journal or on XFS with all of it on one device, as far as the kernel tells."""
+    return has_ext4_journal(folder, sys) or is_xfs(folder, mounts)
+
+
+def has_ext4_journal(folder: Path, sys: Path = SYS) -> bool:
+    """True if the folder lies on ext4 that has a journal; False also if /sys does not tell."""
     return ext4_journal(folder, sys) is True
 
 
-def ext4_journal(folder: Path, sys: Path = Path("/sys")) -> bool | None:
+def is_xfs(folder: Path, mounts: Path = MOUNTS) -> bool:
+    """True if the folder lies on XFS without a real-time device, by the list of mounts (proc(5), mountinfo)."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        mount, _, kind = line.partition(" - ")
+        if mount.split()[2:3] == [number]:
+            name, *_, options = kind.split()
+            return name == "xfs" and not any(option.startswith("rtdev=") for option in options.split(","))
+    return False
+
+
+def ext4_journal(folder: Path, sys: Path = SYS) -> bool | None:
     """Whether the ext4 on which the folder lies has a journal; None if it is no ext4, or /sys does not tell."""
     device = folder.stat().st_dev
     try:

@@ -20,8 +20,9 @@ from blake3 import blake3
 from engine.config import FolderDestination
 from engine.errors import PenstockError
 from engine.spool.killpoint import reached
-from engine.spool.layout import fsync_folder, write_whole
+from engine.spool.layout import write_whole
 from engine.spool.release import ReceiptKind
+from engine.syncing import sync_folder
 from engine.uploader.carrier import Load, LocalFault, Reply
 from engine.uploader.outgoing import OutgoingObject
 from engine.uploader.threads import Threads
@@ -110,7 +111,7 @@ class _Writing:
             with suppress(OSError):  # the first fault is the one to tell
                 part.unlink()
             raise
-        fsync_folder(folder)
+        sync_folder(folder)
         return Verdict(Outcome.RECEIPT)
 
     def _folder(self, names: tuple[str, ...]) -> Path:
@@ -124,7 +125,7 @@ class _Writing:
                 folder.mkdir()
             except FileExistsError:
                 continue
-            fsync_folder(parent)
+            sync_folder(parent)
         return folder
 
     def _write(self, part: Path) -> None:
@@ -157,7 +158,7 @@ class _Writing:
             pass  # the digest is known when all was taken
         if not self._is_there(path, self._item.digest):
             return Verdict(Outcome.REFUSED, "other-digest")
-        fsync_folder(path.parent)
+        sync_folder(path.parent)
         return Verdict(Outcome.RECEIPT)
 
     @staticmethod

@@ -12,7 +12,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from engine import log
-from engine.spool.layout import fsync_folder, write_synced
+from engine.spool.layout import write_synced
+from engine.syncing import sync_folder
 
 KEY_BYTES = 32
 FOLDER = "receipt-keys"
@@ -57,7 +58,7 @@ class KeyStore:
                 temporary.unlink()
             write_synced(temporary, f"{key.hex()}\n".encode("ascii"))
             temporary.replace(path)
-            fsync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as problem:
             _LOG.failure("receipt-key-not-kept", problem)
             return

@@ -103,7 +103,9 @@ def test_before_a_slow_platform_a_sender_is_slowed_and_nothing_is_refused(tmp_pa
         travel.wait("a spool below the low mark", lambda: told(scene, "spool-drained-senders-go-on"))
         again = send(load(scene, path, 2, 4))
         assert again["objects"] == 4
-        travel.wait("metrics that say so", lambda: read(scene.spool / "run")["penstock_receiving_slowed"] == 0)
+        travel.wait(
+            "metrics that say so", lambda: read(scene.spool / "run")["penstock_receiving_slowed"] == 0
+        )
         travel.arrived(scene, travel.patient_id(path), SENT + 4)
         assert scene.gateway.stop() == 0
         relay.close()

@@ -1,4 +1,4 @@
-"""The power fails under the platform: what it kept is whole in its storage, byte by byte, on ext4 with a journal."""
+"""The power fails under the platform: what it kept is whole in its storage, byte by byte, on ext4 with a journal and on XFS."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from engine.spool.writeback import has_ext4_journal
-from tests.support.smalldisk import CannotMountError, LoopDisk
+from engine.spool.writeback import keeps_order
+from tests.support.smalldisk import MKFS, CannotMountError, LoopDisk
 
 CUTS = 3
 
@@ -51,11 +51,11 @@ while True:
 """
 
 
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> LoopDisk:
+@pytest.fixture(scope="module", params=MKFS)
+def disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoopDisk:
     folder = tmp_path_factory.mktemp("power")
     try:
-        made = LoopDisk.make(folder / "image", folder / "mount", 300)
+        made = LoopDisk.make(folder / "image", folder / "mount", 320, kind=str(request.param))
     except CannotMountError as error:
         pytest.skip(f"no loop device here: {error}")
     return made
@@ -83,7 +83,7 @@ def _digest(path: Path) -> str:
 
 
 def test_what_the_platform_kept_outlives_a_power_cut(disk: LoopDisk) -> None:
-    assert has_ext4_journal(disk.mount)
+    assert keeps_order(disk.mount)
     chance = random.Random(11)
     for _ in range(CUTS):
         kept, gone = lost(disk, "kept", chance)

@@ -19,10 +19,12 @@ FEWEST = 10  # looks, to say anything
 
 @dataclass(slots=True)
 class Trace:
-    """What one process held at each look: MB of resident memory, descriptors. `at` is a time or a count."""
+    """What one process held at each look: MB of resident memory, how much of it is its own (neither files nor shared), descriptors.
+    `at` is a time or a count."""
 
     at: list[float] = field(default_factory=list)
     resident: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
     descriptors: list[float] = field(default_factory=list)
 
     def grown(self, start: float) -> float:
@@ -30,6 +32,12 @@ class Trace:
         settled = self._since(self.resident, start)
         fifth = max(len(settled) // 5, 1)
         return median(settled[-fifth:]) / median(settled[:fifth]) - 1.0
+
+    def more_of_its_own(self, start: float) -> float:
+        """The MB of its own by which the last fifth of what follows `start` lies above the first fifth."""
+        settled = self._since(self.own, start)
+        fifth = max(len(settled) // 5, 1)
+        return median(settled[-fifth:]) - median(settled[:fifth])
 
     def slope(self, start: float) -> float:
         """By which part it grows for each step of `at`, by the straight line through what follows `start`."""
@@ -60,6 +68,7 @@ class Traces:
                 trace = self.found[f"{role}-{number}" if role == "worker" else role]
                 trace.at.append(at)
                 trace.resident.append(resident_bytes(pid) / 1e6)
+                trace.own.append(_own_bytes(pid) / 1e6)
                 trace.descriptors.append(float(len(os.listdir(Path(f"/proc/{pid}/fd")))))
 
     def judge(self, run: Run, start: float, a_day: float) -> None:
@@ -73,6 +82,7 @@ class Traces:
             at_first, at_last = trace.more_descriptors(start)
             run.figures[f"{name}_MB"] = round(median(trace.resident[-5:]), 1)
             run.figures[f"{name}_growth_%"] = round(grown * 100, 2)
+            run.figures[f"{name}_own_growth_MB"] = round(trace.more_of_its_own(start), 2)
             run.figures[f"{name}_slope_%_a_day"] = round(trace.slope(start) * a_day * 100, 2)
             run.figures[f"{name}_descriptors"] = int(trace.descriptors[-1])
             run.must(grown <= MOST_GROWTH, f"{name} grew by {grown:.1%} in the run")
@@ -80,3 +90,12 @@ class Traces:
                 at_last <= at_first,
                 f"{name} holds {at_last:.0f} descriptors, at first {at_first:.0f} at most",
             )
+
+
+def _own_bytes(pid: int) -> int:
+    """Resident anonymous memory (proc(5), RssAnon); 0 if the process is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:")), 0)

@@ -1,4 +1,4 @@
-"""File systems for tests, as root: an ext4 in a file whose power can be cut, and a small tmpfs."""
+"""File systems for tests, as root: an ext4 or XFS in a file whose power can be cut, and a small tmpfs."""
 
 from __future__ import annotations
 
@@ -18,36 +18,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-EXT4_IOC_SHUTDOWN: Final = 0x8004587D  # _IOR('X', 125, __u32)
+IOC_SHUTDOWN: Final = 0x8004587D  # ext4's and XFS's (XFS_IOC_GOINGDOWN): _IOR('X', 125, __u32)
 NO_LOG_FLUSH: Final = 2
+MKFS: Final = {"ext4": ("mkfs.ext4", "-q", "-F", "-m", "0"), "xfs": ("mkfs.xfs", "-q", "-f")}
+CHECK: Final = {"ext4": ("e2fsck", "-f", "-n"), "xfs": ("xfs_repair", "-n")}
 UNMOUNT_SECONDS: Final = 20.0
 SAID_SECONDS: Final = 60.0
 
 
 class CannotMountError(Exception):
-    """This machine does not allow it: no root, no loop device, no ext4."""
+    """This machine does not allow it: no root, no loop device, no such file system."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopDisk:
-    """An ext4 of `megabytes` in the file `image`, mounted at `mount` (mode 0700)."""
+    """A file system in the file `image`, mounted at `mount` (mode 0700); `kind` is a key of MKFS."""
 
     image: Path
     mount: Path
+    kind: str = "ext4"
 
     @classmethod
-    def make(cls, image: Path, mount: Path, megabytes: int, options: tuple[str, ...] = ()) -> LoopDisk:
-        """Made with these further options of mkfs.ext4, and mounted. CannotMountError where that is not allowed."""
-        if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
-            raise CannotMountError("needs root and mkfs.ext4")
+    def make(
+        cls, image: Path, mount: Path, megabytes: int, options: tuple[str, ...] = (), kind: str = "ext4"
+    ) -> LoopDisk:
+        """Made with these further options of its mkfs, and mounted; XFS takes 300 MB at least. CannotMountError where that is not
+        allowed."""
+        command = MKFS[kind]
+        if os.geteuid() != 0 or shutil.which(command[0]) is None:
+            raise CannotMountError(f"needs root and {command[0]}")
         with image.open("wb") as file:
             file.truncate(megabytes << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", *options, str(image)], check=True)
-        disk = cls(image, mount)
+        subprocess.run([*command, *options, str(image)], check=True)
+        disk = cls(image, mount, kind)
         mount.mkdir(parents=True, exist_ok=True)
         disk.attach()
         mount.chmod(0o700)
-        shutil.rmtree(mount / "lost+found")
+        shutil.rmtree(mount / "lost+found", ignore_errors=kind != "ext4")
         return disk
 
     def attach(self) -> None:
@@ -61,7 +68,7 @@ class LoopDisk:
         """From now on nothing reaches the disk: neither the journal's open transaction nor any dirty page."""
         descriptor = os.open(self.mount, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+            fcntl.ioctl(descriptor, IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
         finally:
             os.close(descriptor)
 
@@ -105,8 +112,8 @@ class LoopDisk:
         return lines
 
     def is_sound(self) -> bool:
-        """What e2fsck says of it, unmounted."""
-        command = ["e2fsck", "-f", "-n", str(self.image)]
+        """What its check says of it, unmounted."""
+        command = [*CHECK[self.kind], str(self.image)]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 

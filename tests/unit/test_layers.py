@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("pseudonymize",),
     ("profile", "scu"),
     ("spool", "dicom"),
-    ("metrics", "log", "process", "allocator"),
+    ("metrics", "log", "process", "allocator", "syncing"),
     ("config",),
     ("errors", "version"),
     ("_native",),

@@ -18,7 +18,6 @@ from engine.spool.layout import (
     OBJECT_ID,
     Spool,
     association_of,
-    fsync_folder,
     new_association_id,
     object_id,
     write_durably,
@@ -112,7 +111,6 @@ def test_a_synced_file_is_whole_private_and_never_overwritten(
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(FileExistsError):
         write(path, b"other")
-    fsync_folder(tmp_path)
 
 
 def test_an_association_is_open_then_released_or_aborted(tmp_path: Path) -> None:

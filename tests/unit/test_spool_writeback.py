@@ -1,4 +1,4 @@
-"""How bytes get to the disk before their name: by the journal's order where there is one, by fdatasync elsewhere."""
+"""How bytes get to the disk before their name: by the order of the file system's log where it keeps one, by fdatasync elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.spool.writeback import WAIT_WRITE_WAIT, Writeback, ext4_journal, has_ext4_journal
+from engine.spool.writeback import (
+    WAIT_WRITE_WAIT,
+    Writeback,
+    ext4_journal,
+    has_ext4_journal,
+    is_xfs,
+    keeps_order,
+)
 from tests.support.smalldisk import CannotMountError, LoopDisk
 
 
@@ -42,21 +49,61 @@ def test_ext4_counts_with_a_journal_alone(tmp_path: Path, task: str | None, jour
     assert has_ext4_journal(tmp_path, sys) is bool(journal)
 
 
-@pytest.mark.parametrize("journal", [True, False])
-def test_a_real_ext4_tells_whether_it_has_a_journal(tmp_path: Path, journal: bool) -> None:
-    options = () if journal else ("-O", "^has_journal")
+def mounted(tmp_path: Path, kind: str) -> Path:
+    """A list of mounts that says `kind` of the device of tmp_path, after one of another device."""
+    device = tmp_path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    listed = tmp_path / "mountinfo"
+    listed.write_text(
+        f"21 1 0:999 / /proc rw - xfs proc rw\n36 21 {number} /a /mnt rw,noatime master:1 shared:2 - {kind}\n"
+    )
+    return listed
+
+
+@pytest.mark.parametrize(
+    ("kind", "ordered"),
+    [
+        ("xfs /dev/sdb1 rw,inode64,noquota", True),
+        ("xfs /dev/sdb1 rw,inode64,logdev=/dev/sdc1,noquota", True),
+        ("xfs /dev/sdb1 rw,rtdev=/dev/sdc1,noquota", False),  # the log's flush is not that of the data
+        ("btrfs /dev/sdb1 rw,ssd", False),
+        ("ext4 /dev/sdb1 rw", False),
+    ],
+)
+def test_xfs_keeps_the_order_where_all_of_it_is_on_one_device(
+    tmp_path: Path, kind: str, ordered: bool
+) -> None:
+    listed = mounted(tmp_path, kind)
+    assert is_xfs(tmp_path, listed) is ordered
+    assert keeps_order(tmp_path, tmp_path / "no-sys", listed) is ordered
+
+
+@pytest.mark.parametrize(
+    ("kind", "megabytes", "options", "ordered"),
+    [("ext4", 16, (), True), ("ext4", 16, ("-O", "^has_journal"), False), ("xfs", 300, (), True)],
+)
+def test_a_real_file_system_tells_whether_it_keeps_the_order(
+    tmp_path: Path, kind: str, megabytes: int, options: tuple[str, ...], ordered: bool
+) -> None:
     try:
-        disk = LoopDisk.make(tmp_path / "image", tmp_path / "disk", 16, options)
+        disk = LoopDisk.make(tmp_path / "image", tmp_path / "disk", megabytes, options, kind)
     except CannotMountError as error:
         pytest.skip(str(error))
     try:
-        assert has_ext4_journal(disk.mount) is journal
+        assert keeps_order(disk.mount) is ordered
+        assert has_ext4_journal(disk.mount) is (ordered and kind == "ext4")
+        assert is_xfs(disk.mount) is (kind == "xfs")
     finally:
         disk.detach()
+    assert disk.is_sound()
 
 
 def test_a_system_that_does_not_tell_is_not_believed(tmp_path: Path) -> None:
-    assert not has_ext4_journal(tmp_path, tmp_path / "nothing")
+    nothing = tmp_path / "nothing"
+    assert not has_ext4_journal(tmp_path, nothing)
+    assert not is_xfs(tmp_path, nothing)
+    nothing.touch()
+    assert not is_xfs(tmp_path, nothing), "mounted in another namespace"
 
 
 def test_memory_has_no_journal() -> None:
