@@ -25,6 +25,7 @@ from tests.reliability.book import Measure
 MEASURES: Final[tuple[Measure, ...]] = (
     kills.MEASURE,
     power.MEASURE,
+    power.ON_XFS,
     disk.MEASURE,
     outage.MEASURE,
     network.MEASURE,

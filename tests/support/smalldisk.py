@@ -118,9 +118,9 @@ class LoopDisk:
 
 
 @contextlib.contextmanager
-def loop_disk(image: Path, mount: Path, megabytes: int) -> Iterator[LoopDisk]:
+def loop_disk(image: Path, mount: Path, megabytes: int, kind: str = "ext4") -> Iterator[LoopDisk]:
     """One that is unmounted in the end, whatever state it is in."""
-    disk = LoopDisk.make(image, mount, megabytes)
+    disk = LoopDisk.make(image, mount, megabytes, kind=kind)
     try:
         yield disk
     finally:
