@@ -62,11 +62,20 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
     type=click.Path(path_type=Path),
     help="Folder for benchmarks.json, .md and pictures [default: print].",
 )
-def main(names: tuple[str, ...], rounds: int, quick: bool, work: Path | None, output: Path | None) -> None:
-    """Runs NAMES, or all."""
+@click.option(
+    "--anew",
+    is_flag=True,
+    help="Throw away what the output folder has from another machine or file system.",
+)
+def main(
+    names: tuple[str, ...], rounds: int, quick: bool, work: Path | None, output: Path | None, anew: bool
+) -> None:
+    """Runs NAMES, or all. What the output folder has of the others stays, if it was measured in the same surroundings."""
     wanted = [name for name in BENCHMARKS if not names or name in names]
     with tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=work) as folder:
         place = Path(folder)
+        surroundings = environment.describe(place)
+        others = [] if output is None or anew else _others(output, surroundings, quick)
         results = []
         for name in wanted:
             click.echo(f"{name} …", err=True)
@@ -75,27 +84,43 @@ def main(names: tuple[str, ...], rounds: int, quick: bool, work: Path | None, ou
                 run(place, 1 if quick else rounds, max(1, objects // 10) if quick else objects).describe()
             )
         told: dict[str, Any] = {
-            "environment": environment.describe(place),
+            "environment": surroundings,
             "quick": quick,
-            "benchmarks": results,
+            "benchmarks": _in_order([*others, *results]),
         }
     if output is None:
         click.echo(render.page(told))
         return
-    _write(output, _with_others(output, told))
+    _write(output, told)
     click.echo(f"written: {output}/benchmarks.json, .md and pictures", err=True)
 
 
-def _with_others(output: Path, told: dict[str, Any]) -> dict[str, Any]:
-    """What was measured now, and what an earlier run on the same machine left there of the other benchmarks."""
+def _others(output: Path, surroundings: dict[str, object], quick: bool) -> list[dict[str, Any]]:
+    """What an earlier run left in `output`. UsageError if it was made elsewhere: figures of two machines are not to be compared."""
     path = output / "benchmarks.json"
     if not path.exists():
-        return told
+        return []
     earlier = orjson.loads(path.read_bytes())
-    if earlier["environment"] != told["environment"] or earlier["quick"] != told["quick"]:
-        return told
-    found = {entry["name"]: entry for entry in [*earlier["benchmarks"], *told["benchmarks"]]}
-    return told | {"benchmarks": [found[name] for name in BENCHMARKS if name in found]}
+    differs = sorted(
+        name
+        for name in {*surroundings, *earlier["environment"]}
+        if earlier["environment"].get(name) != surroundings.get(name)
+    )
+    if earlier["quick"] != quick:
+        differs.append("--quick")
+    if differs:
+        raise click.UsageError(
+            f"{path} was measured in other surroundings ({', '.join(differs)}). Name another --output, or throw its results away "
+            "with --anew."
+        )
+    found: list[dict[str, Any]] = earlier["benchmarks"]
+    return found
+
+
+def _in_order(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of the table; of two results of one benchmark the later."""
+    found = {entry["name"]: entry for entry in results}
+    return [found[name] for name in BENCHMARKS if name in found]
 
 
 def _write(output: Path, told: dict[str, object]) -> None:

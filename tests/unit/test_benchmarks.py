@@ -112,6 +112,10 @@ def test_a_later_run_of_one_benchmark_keeps_the_others_of_this_machine(tmp_path:
     assert [entry["name"] for entry in told["benchmarks"]] == ["head", "hmac"]
     told["environment"]["kernel"] = "another"
     (tmp_path / "benchmarks.json").write_bytes(orjson.dumps(told))
-    subprocess.run([*command, "hmac"], cwd=ROOT, capture_output=True, check=True)
+    refused = subprocess.run([*command, "hmac"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "other surroundings (kernel)" in refused.stderr
+    assert orjson.loads((tmp_path / "benchmarks.json").read_bytes()) == told
+    subprocess.run([*command, "--anew", "hmac"], cwd=ROOT, capture_output=True, check=True)
     told = orjson.loads((tmp_path / "benchmarks.json").read_bytes())
     assert [entry["name"] for entry in told["benchmarks"]] == ["hmac"]
