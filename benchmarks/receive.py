@@ -24,10 +24,12 @@ from engine.sender.load import run as send
 ASSOCIATIONS = (1, 2, 4)
 DURABLE, FLUSH, SECURED, STORESCP, ORTHANC = "durable", "flush", "tls", "storescp", "orthanc"
 SUBJECTS = (STORESCP, DURABLE, FLUSH, SECURED, ORTHANC)
-EMPTIES = "in a folder that empties"
+EMPTIES = "emptying folder"
+WINDOW = 8
+OUTSTANDING = f"{WINDOW} requests outstanding"
 WANTED = {(DURABLE, STORESCP): 0.8, (FLUSH, STORESCP): 1.3, (DURABLE, ORTHANC): 3.0}
 MB_A_PROCESS, MB_AN_ASSOCIATION = 100.0, 2.0
-STATES = {"": SUBJECTS, EMPTIES: (STORESCP, DURABLE, FLUSH)}
+STATES = {"": SUBJECTS, EMPTIES: (STORESCP, DURABLE, FLUSH), OUTSTANDING: (DURABLE,)}
 WARM_UP = 20
 
 
@@ -53,26 +55,25 @@ def run(work: Path, rounds: int, objects: int) -> Result:
         alone.append(disk.rate(new_folder(place), piece.path.read_bytes(), objects))
         for associations in ASSOCIATIONS:
             for name, state in subjects:
-                before = objects if state == EMPTIES else 0
-                rate, peak = measure(name, new_folder(place), piece, objects, associations, before)
+                rate, peak = measure(name, state, new_folder(place), piece, objects, associations)
                 seen[name, state].rates[associations].append(rate)
                 seen[name, state].peak[associations].append(peak)
     return _result(piece, objects, seen, tuple(alone))
 
 
 def measure(
-    name: str, folder: Path, piece: Slice, objects: int, associations: int, before: int
+    name: str, state: str, folder: Path, piece: Slice, objects: int, associations: int
 ) -> tuple[float, float]:
-    """Objects a second, and the largest process in MB; `before` objects came and were removed first. RuntimeError if one object
-    was not taken."""
+    """Objects a second, and the largest process in MB. RuntimeError if one object was not taken."""
+    window = WINDOW if state == OUTSTANDING else 1
     with receivers.running(name, folder) as receiver:
         peer = Peer(receivers.HOST, receiver.port, tls=receiver.tls)
         send(Load(peer, (piece.path,), associations, WARM_UP))
-        if before:
-            send(Load(peer, (piece.path,), associations, before))
+        if state == EMPTIES:
+            send(Load(peer, (piece.path,), associations, objects))
             for path in _objects(folder, piece):
                 path.unlink()
-        told = send(Load(peer, (piece.path,), associations, objects))
+        told = send(Load(peer, (piece.path,), associations, objects, window))
         if told["objects"] != objects:
             raise RuntimeError(f"{name}: not everything was taken: {told['refused'][:3]}")
         peak = max((one.peak_rss for one in usage(receiver.pid, name)), default=0)
@@ -90,7 +91,7 @@ def _result(
     piece: Slice, objects: int, seen: dict[tuple[str, str], Seen], alone: tuple[float, ...]
 ) -> Result:
     words = {
-        STORESCP: "DCMTK storescp --fork -pdu 131072, no sync",
+        STORESCP: "DCMTK storescp, no sync",
         DURABLE: "Penstock, durable",
         FLUSH: "Penstock, flush",
         SECURED: "Penstock, durable, by TLS 1.3",
@@ -136,8 +137,9 @@ def _result(
         text=(
             f"{objects} copies of {piece.name} ({piece.size:,} bytes) by `penstock send` from the same machine, in turn. "
             "Durable: each object is synced, named, and its name synced before it is acknowledged; flush and storescp do not "
-            f"sync, Orthanc syncs each file. Penstock runs {receivers.PROCESSES} processes, storescp one for each association. "
-            f"In a folder that empties, {objects} others came before and were removed."
+            f"sync, Orthanc syncs each file. Penstock runs {receivers.PROCESSES} processes, storescp (`--fork -pdu 131072`) one for each association. "
+            f"{EMPTIES.capitalize()}: {objects} others came before and were removed. "
+            f"{OUTSTANDING} (asynchronous operations): the sender does not wait for each answer."
         ),
         rows=(
             Row("the disk alone: written, durable, named, one after the other", "objects/s", alone),

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 Json = dict[str, Any]
 
-WIDTH, BAR, LABEL = 760, 26, 360
+WIDTH, BAR, LABEL = 800, 26, 390
 DRAWN = ("files/s", "objects/s")
 PICTURES = {
     "rewrite": "Rewriting 530 KB CT slices, file to file, one core: files per second",
