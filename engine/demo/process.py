@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -9,12 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from engine.errors import PenstockError
 from engine.process import MODULE
 
 TAIL_LINES = 12
 POLL_SECONDS = 0.02
+FIRST_PORT: Final = 20_000
+OWN_CHOICE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class PartError(PenstockError):
@@ -117,7 +122,24 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody uses now. The system hands out others first, so it is still free a moment later."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody uses now; see `free_ports`."""
+    return free_ports(1, host)[0]
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """So many different TCP ports that nobody uses now.
+
+    They lie below those that the system chooses from for connections and for whoever asks for any port (ip(7)), so that they are
+    still free a moment later, and again when their user has ended. Where there are none below, they are of the system's choice.
+    """
+    below = range(FIRST_PORT, int(OWN_CHOICE.read_text(encoding="ascii").split()[0]))
+    found: list[int] = []
+    with contextlib.ExitStack() as held:
+        for port in random.sample(below, len(below)) + [0] * count:
+            if len(found) == count:
+                break
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # somebody has it
+                probe.bind((host, port))
+                found.append(int(probe.getsockname()[1]))
+    return found

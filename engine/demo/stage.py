@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine.config import load_platform
 from engine.demo.commands import add_institution, enrol, new_token
-from engine.demo.process import Process, free_port, listens
+from engine.demo.process import Process, free_ports, listens
 from engine.errors import PenstockError
 from engine.platform.certificates import CertificateFiles, make_files
 from engine.platform.keys import MasterKey
@@ -99,10 +99,9 @@ def build(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificates = make_files(folder / "certificates", ["localhost", HOST], institution=INSTITUTION)
     MasterKey.write_new(folder / "master-key")
-    ports = free_port(), free_port()
-    web_port = free_port() if enrolled else 0
-    wanted = _gateway_tables(certificates, *ports)
-    served = _platform_tables(certificates, ports[1])
+    port, platform_port, web_port = free_ports(3)
+    wanted = _gateway_tables(certificates, port, platform_port)
+    served = _platform_tables(certificates, platform_port)
     if enrolled:
         del wanted["identity"]
         wanted["uploader"] = {"backoff_max": 2.0}
@@ -114,14 +113,14 @@ def build(
     _write_config(folder / "platform.toml", served, platform or {})
     return Stage(
         folder=folder,
-        gateway_port=ports[0],
-        platform_port=ports[1],
+        gateway_port=port,
+        platform_port=platform_port,
         certificates=certificates,
         gateway=Process("gateway", ["up", "--config", str(folder / "gateway.toml")], folder / "gateway.log"),
         platform=Process(
             "platform", ["platform", "--config", str(folder / "platform.toml")], folder / "platform.log"
         ),
-        web_port=web_port,
+        web_port=web_port if enrolled else 0,
     )
 
 

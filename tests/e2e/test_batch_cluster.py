@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 
 from engine.dicom.sample import Shape, identities, write
 from engine.pseudonymize.identity import HashSecret
-from tests.support.batch import Place, written
+from tests.support.batch import Place, noticed, wait_for, written
 from tests.support.cluster import Cluster, cluster
 
 SMALL = Shape(slices=12, size=32)
@@ -75,16 +75,45 @@ def test_a_cluster_writes_what_a_pool_here_writes(place: Place, two: Cluster) ->
     assert receipt["objects"] == 26
 
 
+HELD = """
+import os, time
+real, seen = os.open, []
+def opened(path, *arguments, **more):
+    if os.fsencode(path).endswith(b".dcm") and "dir_fd" in more:
+        seen.append(path)
+        while len(seen) > 30 and not os.path.exists(os.environ["PENSTOCK_TEST_GATE"]):
+            time.sleep(0.01)
+    return real(path, *arguments, **more)
+os.open = opened
+"""
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[tuple[Cluster, Path]]:
+    """A cluster of two workers that stop after a few files until somebody makes the gate's file."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(HELD)
+    gate = folder / "gate"
+    with cluster(folder / "cluster", 0) as made:
+        for _ in range(2):
+            made.add_worker(PYTHONPATH=str(folder), PENSTOCK_TEST_GATE=str(gate))
+        made.wait(2)
+        yield made, gate
+
+
+def some_written(place: Place) -> bool:
+    return any(place.out.glob("*/*/*/*.dcm"))
+
+
 def test_a_worker_that_is_killed_costs_nothing_but_time(place: Place, tmp_path: Path) -> None:
     for seed in range(4):
         write(place.source / f"study{seed}", seed + 1, MANY)
     objects = 4 * MANY.objects
-    with cluster(tmp_path / "cluster", 2) as made:
+    with held(tmp_path / "held") as (made, gate):
         process = begin(place, made.address)
-        until = time.monotonic() + 60
-        while not list(place.out.glob("*/*/*/*.dcm"))[:20] and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: some_written(place))
         os.killpg(made.workers[0].pid, signal.SIGKILL)
+        gate.touch()
         out, err = process.communicate(timeout=110)
     assert process.returncode == 0, err
     report = orjson.loads(out)
@@ -95,15 +124,16 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(place: Place, tmp_path: 
     assert len({p.parts[-3] for p in paths}) == 4
 
 
-def test_an_interrupted_run_goes_on_with_a_cluster_or_without(place: Place, two: Cluster) -> None:
+def test_an_interrupted_run_goes_on_with_a_cluster_or_without(place: Place, tmp_path: Path) -> None:
     for seed in range(3):
         write(place.source / f"study{seed}", seed + 1, MANY)
-    process = begin(place, two.address)
-    until = time.monotonic() + 60
-    while not list(place.out.glob("*/*/*/*.dcm")) and time.monotonic() < until:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    with held(tmp_path / "held") as (made, gate):
+        process = begin(place, made.address)
+        wait_for(lambda: some_written(place))
+        process.send_signal(signal.SIGINT)
+        wait_for(lambda: noticed(process.pid, signal.SIGINT))
+        gate.touch()
+        out, _ = process.communicate(timeout=60)
     first = orjson.loads(out)
     assert process.returncode == 130
     assert first["stopped"] == "interrupted"

@@ -24,7 +24,18 @@ from engine.dicom.sample import Shape, write
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
-from tests.support.batch import NOBODY, Place, Slow, as_nobody, children, ended, started, wait_for, written
+from tests.support.batch import (
+    NOBODY,
+    Gate,
+    Place,
+    as_nobody,
+    children,
+    ended,
+    noticed,
+    started,
+    wait_for,
+    written,
+)
 
 STUDY = Shape(slices=99, size=16)
 TWO_STUDIES = 2 * STUDY.objects
@@ -46,11 +57,26 @@ def place(tmp_path: Path, studies: Path) -> Place:
     return Place(tmp_path / "in", tmp_path / "out", secret)
 
 
-def under_way(place: Place, *more: object, make: type[Pseudonymizer] = Slow) -> ForkProcess:
-    """A slow run that has written something and has much to do."""
-    process = started(*place.arguments(*more), make=make)
-    wait_for(lambda: len(written(place.out)) >= 10)
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.close()
+
+
+def under_way(place: Place, gate: Gate, *more: object) -> ForkProcess:
+    """A run that has written something and has much to do, which waits at the gate."""
+    process = started(*place.arguments(*more), gate=gate)
+    gate.let(lambda: len(written(place.out)) >= 10)
     return process
+
+
+def told_by(number: int, process: ForkProcess, gate: Gate) -> int:
+    """What the run ends with when it gets this signal, and nothing holds it up any more."""
+    os.kill(process.pid or 0, number)
+    wait_for(lambda: noticed(process.pid, number))
+    gate.open()
+    return ended(process)
 
 
 def assert_each_object_once(place: Place) -> None:
@@ -75,11 +101,9 @@ def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_finished_by_the_same_command(
-    place: Place, which: signal.Signals, capsys: pytest.CaptureFixture[str]
+    place: Place, gate: Gate, which: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = under_way(place, "--workers", 2)
-    os.kill(process.pid or 0, which)
-    assert ended(process) == 130
+    assert told_by(which, under_way(place, gate, "--workers", 2), gate) == 130
     first = {path: path.stat().st_ino for path in written(place.out)}
     assert 10 <= len(first) < TWO_STUDIES
     assert report(place) == {"refused": [], "notices": [], "finished": False}
@@ -93,16 +117,18 @@ def test_an_interrupted_run_is_finished_by_the_same_command(
     assert all(path.stat().st_ino == inode for path, inode in first.items())
 
 
-def test_ctrl_c_to_the_whole_group_stops_as_cleanly(place: Place) -> None:
-    process = under_way(place, "--workers", 2)
+def test_ctrl_c_to_the_whole_group_stops_as_cleanly(place: Place, gate: Gate) -> None:
+    process = under_way(place, gate, "--workers", 2)
     os.killpg(process.pid or 0, signal.SIGINT)
+    wait_for(lambda: noticed(process.pid, signal.SIGINT))
+    gate.open()
     assert ended(process) == 130
     assert place.run() == 0
     assert_each_object_once(place)
 
 
-def test_a_second_ctrl_c_ends_the_run_at_once_and_loses_nothing(place: Place) -> None:
-    process = under_way(place, "--workers", 2)
+def test_a_second_ctrl_c_ends_the_run_at_once_and_loses_nothing(place: Place, gate: Gate) -> None:
+    process = under_way(place, gate, "--workers", 2)
     workers = children(process.pid or 0)
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # as a disk does that hangs
@@ -112,33 +138,32 @@ def test_a_second_ctrl_c_ends_the_run_at_once_and_loses_nothing(place: Place) ->
     assert process.exitcode == -signal.SIGINT
     for worker in workers:
         os.kill(worker, signal.SIGCONT)
+    gate.open()
     assert place.run() == 0
     assert_each_object_once(place)
 
 
 def test_a_killed_run_is_finished_by_the_same_command(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    place: Place, gate: Gate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = under_way(place, "--workers", 2)
-    os.kill(process.pid or 0, signal.SIGKILL)
-    ended(process)
+    assert told_by(signal.SIGKILL, under_way(place, gate, "--workers", 2), gate) == -signal.SIGKILL
     assert place.run("--json") == 0
     assert_each_object_once(place)
     assert told(capsys)["already_done"] >= 10
 
 
-def test_a_run_that_dies_again_and_again_is_finished_in_the_end(place: Place) -> None:
+def test_a_run_that_dies_again_and_again_is_finished_in_the_end(place: Place, gate: Gate) -> None:
     for wanted in range(20, TWO_STUDIES, 40):
-        process = started(*place.arguments("--workers", 3))
-        wait_for(lambda wanted=wanted: len(written(place.out)) >= wanted)  # type: ignore[misc]
+        process = started(*place.arguments("--workers", 3), gate=gate)
+        gate.let(lambda wanted=wanted: len(written(place.out)) >= wanted)  # type: ignore[misc]
         os.killpg(process.pid or 0, signal.SIGKILL)  # workers too, in the middle of what they do
         ended(process)
     assert place.run() == 0
     assert_each_object_once(place)
 
 
-def test_without_its_journal_a_killed_run_is_finished_all_the_same(place: Place) -> None:
-    process = under_way(place, "--workers", 2)
+def test_without_its_journal_a_killed_run_is_finished_all_the_same(place: Place, gate: Gate) -> None:
+    process = under_way(place, gate, "--workers", 2)
     os.killpg(process.pid or 0, signal.SIGKILL)
     ended(process)
     before = {path: path.stat().st_ino for path in written(place.out)}
@@ -148,9 +173,9 @@ def test_without_its_journal_a_killed_run_is_finished_all_the_same(place: Place)
     assert all(path.stat().st_ino == inode for path, inode in before.items())
 
 
-def test_what_a_power_cut_tore_is_written_anew(place: Place) -> None:
-    process = under_way(place, "--workers", 2)
-    os.kill(process.pid or 0, signal.SIGKILL)
+def test_what_a_power_cut_tore_is_written_anew(place: Place, gate: Gate) -> None:
+    process = under_way(place, gate, "--workers", 2)
+    os.killpg(process.pid or 0, signal.SIGKILL)
     ended(process)
     torn = written(place.out)[:5]
     for path in torn:
@@ -179,10 +204,8 @@ def test_a_disk_that_cannot_hold_the_outputs_keeps_the_run_open(
     assert_each_object_once(place)
 
 
-def test_a_changed_input_of_an_unfinished_run_is_not_taken_for_done(place: Place) -> None:
-    process = under_way(place)
-    os.kill(process.pid or 0, signal.SIGINT)
-    ended(process)
+def test_a_changed_input_of_an_unfinished_run_is_not_taken_for_done(place: Place, gate: Gate) -> None:
+    assert told_by(signal.SIGINT, under_way(place, gate), gate) == 130
     done = written(place.out)
     for path in sorted(place.source.rglob("*.dcm")):
         ds = pydicom.dcmread(path)
@@ -193,11 +216,9 @@ def test_a_changed_input_of_an_unfinished_run_is_not_taken_for_done(place: Place
 
 
 def test_an_unfinished_run_is_not_mixed_with_another(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    place: Place, gate: Gate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = under_way(place)
-    os.kill(process.pid or 0, signal.SIGINT)
-    ended(process)
+    assert told_by(signal.SIGINT, under_way(place, gate), gate) == 130
     HashSecret(bytes(32)).write(place.secret.with_name("other"))
     before = written(place.out)
     assert place.run("--secret-file", place.secret.with_name("other")) == 2
@@ -206,9 +227,10 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     assert written(place.out) == before
 
 
-def test_a_worker_that_is_killed_costs_nothing(place: Place) -> None:
-    process = under_way(place, "--workers", 2)
+def test_a_worker_that_is_killed_costs_nothing(place: Place, gate: Gate) -> None:
+    process = under_way(place, gate, "--workers", 2)
     os.kill(children(process.pid or 0)[0], signal.SIGKILL)
+    gate.open()
     assert ended(process) == 0
     assert report(place)["refused"] == []
     assert_each_object_once(place)

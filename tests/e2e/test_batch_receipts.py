@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
-from tests.support.batch import Place, ended, started, wait_for, written
+from tests.support.batch import Gate, Place, ended, noticed, started, wait_for, written
 
 SMALL = Shape(slices=6, size=16)
 LONG = Shape(slices=60, size=16)
@@ -32,6 +33,13 @@ def place(tmp_path: Path) -> Place:
     HashSecret(bytes(range(32))).write(tmp_path / "secret")
     (tmp_path / "in").mkdir()
     return Place(tmp_path / "in", tmp_path / "out", tmp_path / "secret")
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.close()
 
 
 def receipts(place: Place) -> dict[str, dict[str, Any]]:
@@ -114,13 +122,15 @@ def test_doubles_are_not_counted_as_objects(place: Place) -> None:
     assert assert_all_outputs_are_in_receipts(place)["objects"] == SMALL.objects
 
 
-def test_an_interrupted_run_says_so_and_the_next_covers_both(place: Place) -> None:
+def test_an_interrupted_run_says_so_and_the_next_covers_both(place: Place, gate: Gate) -> None:
     for seed in (1, 2):
         write(place.source / str(seed), seed, LONG)
-    process = started(*place.arguments("--workers", 2))
-    wait_for(lambda: len(written(place.out)) >= 10)
+    process = started(*place.arguments("--workers", 2), gate=gate)
+    gate.let(lambda: len(written(place.out)) >= 10)
     os.kill(process.pid or 0, signal.SIGINT)
-    ended(process)
+    wait_for(lambda: noticed(process.pid, signal.SIGINT))
+    gate.open()
+    assert ended(process) == 130
     first = assert_all_outputs_are_in_receipts(place)
     assert (first["complete"], first["exact"]) == (False, True)
     assert place.run() == 0
@@ -129,11 +139,11 @@ def test_an_interrupted_run_says_so_and_the_next_covers_both(place: Place) -> No
     assert (last["complete"], last["exact"], last["batch"]) == (True, True, first["batch"])
 
 
-def test_a_killed_run_is_counted_whole_and_called_inexact(place: Place) -> None:
+def test_a_killed_run_is_counted_whole_and_called_inexact(place: Place, gate: Gate) -> None:
     for seed in (1, 2):
         write(place.source / str(seed), seed, LONG)
-    process = started(*place.arguments("--workers", 2))
-    wait_for(lambda: len(written(place.out)) >= 30)
+    process = started(*place.arguments("--workers", 2), gate=gate)
+    gate.let(lambda: len(written(place.out)) >= 30)
     os.killpg(process.pid or 0, signal.SIGKILL)
     ended(process)
     assert place.run() == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.demo.process import free_port
+from engine.demo.process import free_ports
 from engine.dicom import sample
 from tests.support import travel
 from tests.support.cli import penstock
@@ -40,10 +40,8 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 def blocks() -> list[tuple[str, str]]:
     """What is special about each block, and its text on ports that are free here."""
-    text = PAGE
-    for port in PORTS:
-        text = text.replace(port, str(free_port()))
-    return BLOCK.findall(text)
+    instead = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+    return BLOCK.findall(re.sub("|".join(PORTS), lambda port: instead[port[0]], PAGE))
 
 
 def run(text: str, folder: Path, **environment: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.demo.process import free_port
 from engine.errors import ConfigError
 from engine.platform.audit import Actor, Audit, AuditKey
 from engine.platform.audit.export import handed_over, to_syslog
@@ -109,8 +110,7 @@ def test_what_broke_off_is_sent_again(audit: Audit, pki: Pki) -> None:
 
 
 def test_nobody_there_is_said(audit: Audit, pki: Pki) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with pytest.raises(AuditError) as refused:
         to_syslog(audit, SyslogServer("localhost", port, pki.ca), "alpha")
     assert refused.value.retryable and "syslog" in str(refused.value)
@@ -128,8 +128,7 @@ def rsyslogd(pki: Pki, tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """A real rsyslogd with TLS on a free port: the port, and the file where it writes each message."""
     program = shutil.which("rsyslogd") or "/usr/sbin/rsyslogd"
     assert Path(program).exists(), "scripts/system-packages test installs rsyslog and rsyslog-gnutls"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     received = tmp_path / "received"
     configuration = tmp_path / "rsyslog.conf"
     configuration.write_text(

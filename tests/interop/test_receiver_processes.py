@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.demo.process import free_port
 from engine.errors import TransportError
 from engine.receiver.listening import listen
 from engine.spool import associations
@@ -45,12 +46,6 @@ class Role:
 
     def say(self, event: str) -> int:
         return self.log.read_text().count(f'"event":"{event}"')
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        return int(sock.getsockname()[1])
 
 
 def start(tmp_path: Path, processes: int, descriptors: int = 0) -> Role:

@@ -126,11 +126,11 @@ def test_a_death_on_the_way_costs_no_count(rig: CoordinatorRig, tmp_path: Path, 
 
 def test_a_restart_in_the_middle_of_a_pass_costs_no_count(rig: CoordinatorRig, tmp_path: Path) -> None:
     files = study(tmp_path / "files")
-    rig.quiet = 5.0
+    rig.quiet = 3600.0
     rig.configure()
     rig.start()
     first = rig.put(files[:2])
-    wait_until(lambda: all(rig.states()[one] is State.READY for one in first), "planned")
+    wait_until(lambda: all(rig.states().get(one) is State.READY for one in first), "planned")
     rig.kill()
     rig.quiet = 0.4
     rig.configure()
@@ -242,7 +242,7 @@ def test_one_study_from_two_callers_is_two_passes_also_over_a_restart(
     rig: CoordinatorRig, tmp_path: Path
 ) -> None:
     files = study(tmp_path / "files")
-    rig.quiet = 60.0
+    rig.quiet = 3600.0
     rig.configure(ROUTE)
     rig.start()
     titles = (b"RESEARCH_PACS", b"PACS")
@@ -267,7 +267,7 @@ def test_a_repeat_by_another_caller_of_the_same_route_is_the_same_object(
     rig: CoordinatorRig, tmp_path: Path
 ) -> None:
     files = study(tmp_path / "files")
-    rig.quiet = 3.0
+    rig.quiet = 3600.0
     rig.configure()
     rig.start()
     first = rig.put([from_caller(path, b"A") for path in files[:2]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -30,16 +31,18 @@ def rig(tmp_path: Path) -> Iterator[CoordinatorRig]:
 
 
 def fill(rig: CoordinatorRig) -> Path:
-    """Leaves no byte free."""
+    """Leaves no byte free, whatever the coordinator gives back meanwhile."""
     filler = rig.spool.root / "filler"
     with filler.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                continue
-    assert rig.spool.free_bytes() == 0
+
+        def is_full() -> bool:
+            for size in (1 << 16, 1 << 12, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+            return rig.spool.free_bytes() == 0
+
+        wait_until(is_full, "full")
     return filler
 
 
@@ -59,8 +62,8 @@ def test_what_was_received_waits_for_room_and_is_planned_then(rig: CoordinatorRi
     assert not rig.dead
     assert set(rig.states().values()) == {State.RECEIVED}
     filler.unlink()
-    wait_until(lambda: all(rig.states()[one] is State.READY for one in ids[:-1]), "planned")
-    wait_until(lambda: rig.states()[ids[-1]] is State.QUARANTINED, "quarantined")
+    wait_until(lambda: all(rig.states().get(one) is State.READY for one in ids[:-1]), "planned")
+    wait_until(lambda: rig.states().get(ids[-1]) is State.QUARANTINED, "quarantined")
     wait_until(lambda: not rig.open_passes(), "sealed")
     assert len(set(rig.pass_of().values())) == 1
     assert rig.stop() == 0
@@ -68,19 +71,20 @@ def test_what_was_received_waits_for_room_and_is_planned_then(rig: CoordinatorRi
 
 def test_a_disk_that_fills_amid_a_study_splits_nothing(rig: CoordinatorRig, tmp_path: Path) -> None:
     files = study(tmp_path / "files")
-    rig.quiet = 1.0
+    rig.quiet = 3600.0
     rig.configure()
     rig.start()
     first = rig.put(files[:2])
-    wait_until(lambda: all(rig.states()[one] is State.READY for one in first), "planned")
+    wait_until(lambda: all(rig.states().get(one) is State.READY for one in first), "planned")
     second = rig.put(files[2:])
     filler = fill(rig)
     wait_until(
-        lambda: b"disk-refuses" in log(rig) or all(rig.states()[one] is State.READY for one in second), "seen"
+        lambda: b"disk-refuses" in log(rig) or all(rig.states().get(one) is State.READY for one in second),
+        "seen",
     )
     rig.kill()
     rig.start()
     filler.unlink()
-    wait_until(lambda: all(rig.states()[one] is State.READY for one in first + second), "planned")
+    wait_until(lambda: all(rig.states().get(one) is State.READY for one in first + second), "planned")
     assert len(set(rig.pass_of().values())) == 1
     assert rig.stop() == 0

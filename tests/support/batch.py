@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -31,12 +32,45 @@ pixels = { policy = "keep" }
 NOBODY = 65534  # the user and group that own nothing
 
 
-class Slow(Pseudonymizer):
-    """The real one, with a pause before each object, so that a run lasts long enough to be disturbed."""
+class Gate:
+    """Lets the objects of a run through: one for each token in its pipe, and all of them once the end of it is closed."""
+
+    def __init__(self) -> None:
+        self.entry, self._tokens = os.pipe()
+
+    def let(self, enough: Callable[[], bool]) -> None:
+        """One after the other until there are `enough`. Each worker holds one more then, in the middle of what it does."""
+
+        def is_enough() -> bool:
+            if enough():
+                return True
+            if not select.select([self.entry], [], [], 0)[0]:
+                os.write(self._tokens, b".")
+            return False
+
+        wait_for(is_enough)
+
+    def open(self) -> None:
+        """All that is left."""
+        if self._tokens >= 0:
+            os.close(self._tokens)
+        self._tokens = -1
+
+    def close(self) -> None:
+        """Nobody comes any more."""
+        self.open()
+        os.close(self.entry)
+
+
+class Gated(Pseudonymizer):
+    """The real one, but each object waits at the gate, so that a run lasts as long as the test wants it to."""
+
+    entry = -1
 
     def plan(self, fd: int, size: int, pass_key: PassKey) -> ObjectPlan:
-        time.sleep(0.01)
-        return super().plan(fd, size, pass_key)
+        made = super().plan(fd, size, pass_key)
+        os.read(self.entry, 1)
+        return made
 
 
 def penstock(*arguments: object) -> int:
@@ -44,8 +78,10 @@ def penstock(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
-def _child(arguments: list[str], make: type[Pseudonymizer]) -> None:
+def _child(arguments: list[str], make: type[Pseudonymizer], gate: Gate | None) -> None:
     os.setpgrp()
+    if gate is not None:
+        gate.open()  # only the test holds the other end
     quiet = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
         os.dup2(quiet, stream)
@@ -53,13 +89,24 @@ def _child(arguments: list[str], make: type[Pseudonymizer]) -> None:
     os._exit(main(arguments))
 
 
-def started(*arguments: object, make: type[Pseudonymizer] = Slow) -> ForkProcess:
-    """`penstock` in a process of its own, and slow unless `make` says otherwise."""
+def started(
+    *arguments: object, make: type[Pseudonymizer] = Pseudonymizer, gate: Gate | None = None
+) -> ForkProcess:
+    """`penstock` in a process of its own, whose objects are treated by `make`; with a `gate` they wait there."""
+    if gate is not None:
+        make = type("AtTheGate", (Gated,), {"entry": gate.entry})
     process = multiprocessing.get_context("fork").Process(
-        target=_child, args=([str(argument) for argument in arguments], make)
+        target=_child, args=([str(argument) for argument in arguments], make, gate)
     )
     process.start()
     return process
+
+
+def noticed(pid: int | None, number: int) -> bool:
+    """Whether the run has taken the signal, or is dead: it begins no file any more, and ends at once at the next one."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), "0")
+    return not int(caught, 16) >> (number - 1) & 1
 
 
 def ended(process: ForkProcess) -> int:
@@ -125,11 +172,12 @@ class Place:
 
 __all__ = [
     "NOBODY",
+    "Gate",
     "Place",
-    "Slow",
     "as_nobody",
     "children",
     "ended",
+    "noticed",
     "penstock",
     "started",
     "wait_for",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+from engine.demo.process import free_port
 from tests.support.web_platform import WebPlatform
 
 ADDRESS = "127.0.0.1"  # not the name that the platform has: another site for browsers
@@ -36,12 +36,6 @@ sign_in = "{sign_in}"
 [pool]
 workers = 1
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.create_server((ADDRESS, 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 class BlindGateway:

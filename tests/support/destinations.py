@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pydicom
 import pytest
 from blake3 import blake3
 
+from engine.demo.process import free_port
 from engine.spool.ledger import Ledger
 from tests.support.platform_process import PATIENCE, Pki
 from tests.support.uploading import ReadySpool, UploaderProcess, until
@@ -31,12 +33,6 @@ DICOM_WEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 STORESCP = "/usr/bin/storescp"  # DCMTK's; a virtual environment has pynetdicom's of the same name
 USER, PASSWORD = "penstock", "a word: of ours"
 WAITS = "backoff_first = 0.05\nbackoff_max = 0.3\n"
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody had a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def table(kind: str, name: str, **keys: object) -> str:
@@ -52,6 +48,7 @@ class Uploader(UploaderProcess):
         self.folder = folder
         self.lines = []
         self._process = None
+        self._reading = threading.Thread()
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "gateway.toml"
         self.configure(ready, text)
@@ -87,8 +84,10 @@ def digests_in(folder: Path) -> set[str]:
 
 
 def data_sets_in(folder: Path) -> dict[str, pydicom.Dataset]:
-    """Data sets of the DICOM files in a folder by SOP Instance UID, whatever file meta the peer wrote."""
-    found = [pydicom.dcmread(path) for path in folder.rglob("*") if path.is_file()]
+    """Data sets of the DICOM files in a folder by SOP Instance UID, whatever file meta the peer wrote; without files that are
+    being written under a hidden name."""
+    whole = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    found = [pydicom.dcmread(path) for path in whole]
     return {str(ds.SOPInstanceUID): ds for ds in found}
 
 
@@ -121,10 +120,11 @@ class Peer:
                 time.sleep(0.05)
 
     def stop(self, number: int = signal.SIGKILL) -> None:
-        """End it and what it started."""
+        """End it and what it started; by SIGSTOP only for now."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, number)
-            self._process.wait(PATIENCE)
+            if number != signal.SIGSTOP:
+                self._process.wait(PATIENCE)
 
     def log(self) -> str:
         """All that it said."""
@@ -179,9 +179,10 @@ class Orthanc(Peer):
 
 
 class TlsFront:
-    """Takes TLS off connections and passes their bytes on to a port of loopback."""
+    """Takes TLS off connections and passes their bytes on to a port of loopback; `passed` counts those that it was given for it."""
 
     def __init__(self, pki: Pki, port: int) -> None:
+        self.passed = 0
         self._to = port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*pki.server)
@@ -192,6 +193,9 @@ class TlsFront:
     def close(self) -> None:
         """Take no more connections."""
         self._listening.close()
+
+    def _count(self, size: int) -> None:
+        self.passed += size
 
     def _accept(self) -> None:
         while True:
@@ -209,15 +213,16 @@ class TlsFront:
             ):
                 inner_to_outer = threading.Thread(target=_pump, args=(inner, outer), daemon=True)
                 inner_to_outer.start()
-                _pump(outer, inner)
+                _pump(outer, inner, self._count)
                 inner_to_outer.join()
         except OSError:  # refused by one of them, or one is not there: the other sees its connection end
             plain.close()
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket, count: Callable[[int], None] = lambda _: None) -> None:
     try:
         while data := source.recv(1 << 16):
+            count(len(data))
             sink.sendall(data)
     except OSError:
         pass  # one of them is gone: so is the other, below

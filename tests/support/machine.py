@@ -15,8 +15,8 @@ from typing import Final
 SCRIPT: Final = Path(__file__).with_name("machine.sh")
 SYSTEMD: Final = Path("/lib/systemd/systemd")
 TOOLS: Final = ("unshare", "nsenter", "systemctl", "journalctl", "ip")
-BOOT_SECONDS: Final = 20.0
-CLEAN_SECONDS: Final = 5.0
+BOOT_SECONDS: Final = 60.0
+CLEAN_SECONDS: Final = 20.0
 COMMAND_SECONDS: Final = 120.0
 ENVIRONMENT: Final = ("PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 _NUMBERS: Final = itertools.count()

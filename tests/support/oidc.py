@@ -22,14 +22,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
+from engine.demo.process import free_port
+
 PATIENCE = 30.0
 
 
 @contextmanager
 def real_provider(*people: dict[str, object]) -> Iterator[str]:
     """`oidc-provider-mock` on a free port of the loopback; its issuer. `people` are claims with a `sub`."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     users = [part for one in people for part in ("--user-claims", json.dumps(one))]
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port), *users]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+
+from engine.demo.process import free_ports
 
 ORTHANC = Path("/usr/sbin/Orthanc")
 HOST = "127.0.0.1"
@@ -28,8 +29,7 @@ class OrthancSender:
             pytest.skip("orthanc is not installed: scripts/system-packages test")
         folder.mkdir()
         self._folder = folder
-        with socket.create_server((HOST, 0)) as one, socket.create_server((HOST, 0)) as other:
-            self._http, dicom = int(one.getsockname()[1]), int(other.getsockname()[1])
+        self._http, dicom = free_ports(2)
         settings = {
             "StorageDirectory": str(folder / "storage"),
             "IndexDirectory": str(folder / "storage"),

@@ -20,12 +20,13 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from engine.demo.process import free_ports
 from engine.platform.certificates import Authority, Credential
 from engine.platform.keys import MasterKey
 
 HOST = "localhost"
 BOUNDARY = "5a4dcc3c1b2d4f6e"
-PATIENCE = 30.0
+PATIENCE = 60.0
 STUDY = "2.25.100"
 
 
@@ -115,12 +116,15 @@ class PlatformProcess:
         self.port = self.web_port = 0
         self.lines: list[dict[str, Any]] = []
         self._process: subprocess.Popen[str] | None = None
+        self._reading = threading.Thread()
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "master-key").exists():
             MasterKey.write_new(folder / "master-key")
 
     def start(self) -> PlatformProcess:
         """Start it and wait until it listens; a second start takes the same port."""
+        if not self.port:
+            self.port, self.web_port = free_ports(2)
         config = self.folder / "platform.toml"
         config.write_text(
             f'[platform]\nhost = "127.0.0.1"\nport = {self.port}\n'
@@ -134,7 +138,8 @@ class PlatformProcess:
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
         listening: queue.Queue[int] = queue.Queue()
-        threading.Thread(target=self._read, args=(self._process, listening), daemon=True).start()
+        self._reading = threading.Thread(target=self._read, args=(self._process, listening), daemon=True)
+        self._reading.start()
         port = listening.get(timeout=PATIENCE)
         assert port, f"the platform did not start: {self.lines}"
         self.port, self.web_port = port, self.events("listening")[-1]["web_port"]
@@ -162,11 +167,13 @@ class PlatformProcess:
         return f"https://{HOST}:{self.port}"
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it; the exit code."""
+        """End it, and take all that it said; the exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
-        return self._process.wait(PATIENCE)
+        code = self._process.wait(PATIENCE)
+        self._reading.join(PATIENCE)
+        return code
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """The log lines of an event so far."""

@@ -16,6 +16,7 @@ import pydicom
 from engine.dicom import sample
 from engine.pseudonymize import sidecar
 from engine.pseudonymize.identity import HashSecret
+from engine.spool import associations
 from engine.spool.budget import SUPERVISOR, Budget, measure
 from engine.spool.layout import Spool, new_association_id, object_id
 from engine.spool.states import State, observe, passes
@@ -35,7 +36,7 @@ certificate = "none"
 key = "none"
 ca = "none"
 """
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
@@ -107,16 +108,23 @@ class CoordinatorRig:
         return [one for one in passes(self.spool) if self.spool.key(one).exists()]
 
     def put(self, paths: list[Path], association: str | None = None) -> list[str]:
-        """Puts files into received/ as a receiver would have; their ids."""
-        association = association or new_association_id()
-        ids = []
-        for number, path in enumerate(paths):
-            identifier = object_id(association, number)
-            part = self.spool.part(identifier)
-            part.write_bytes(path.read_bytes())
-            part.rename(self.spool.arrival(identifier))
-            ids.append(identifier)
+        """Puts files into received/ as a receiver would have; their ids. Without an `association` it is one of their own, which is
+        open meanwhile: however slowly they come, their pass waits for all of them."""
+        own = association or new_association_id()
+        if association is None:
+            associations.hold(self.spool, own)
+        ids = [object_id(own, number) for number in range(len(paths))]
+        for identifier, path in zip(ids, paths, strict=True):
+            self.put_one(identifier, path)
+        if association is None:
+            associations.released(self.spool, own)
         return ids
+
+    def put_one(self, identifier: str, path: Path) -> None:
+        """One file under this id: nobody sees a part of it."""
+        part = self.spool.part(identifier)
+        part.write_bytes(path.read_bytes())
+        part.rename(self.spool.arrival(identifier))
 
     def budget_is_right(self) -> bool:
         budget = Budget.attach(self.spool.run, SUPERVISOR, 10**9)

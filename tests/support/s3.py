@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import obstore
 from obstore.store import S3Store
+
+from engine.demo.process import free_port
 
 BUCKET = "lake"
 _PATIENCE = 60.0
@@ -21,9 +22,7 @@ class S3Server:
     """`start`, `stop`; after a stop it has forgotten everything."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-ATTACH_SECONDS: Final = 10.0
+ATTACH_SECONDS: Final = 60.0
 _LINE: Final = re.compile(rb"^(\d+) +([a-z0-9_]+)\(")
 
 

@@ -95,6 +95,19 @@ def read_back(stage: Stage, study_instance_uid: str) -> list[bytes]:
         return [reader.object(study_instance_uid, str(entry["sop_instance_uid"])) for entry in listed]
 
 
+def content(path: Path) -> bytes:
+    """What is in a file of a gateway that runs; nothing where it was one for a moment."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def planned(stage: Stage, objects: int) -> None:
+    """Waits until so many objects lie rewritten in their passes: nothing moves them now but an upload."""
+    wait(f"{objects} plans", lambda: len(list(stage.spool.glob("open/*/out/*.plan"))) == objects)
+
+
 def emptied(stage: Stage) -> None:
     """Waits until the spool holds no object and no pass."""
     wait("an empty spool", lambda: not left_in(stage.spool))

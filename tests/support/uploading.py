@@ -117,6 +117,7 @@ class UploaderProcess:
         self.folder = folder
         self.lines: list[dict[str, Any]] = []
         self._process: subprocess.Popen[str] | None = None
+        self._reading = threading.Thread()
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "gateway.toml"
         chosen = {
@@ -142,7 +143,8 @@ class UploaderProcess:
         self._process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self._reading = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reading.start()
         return self
 
     def _read(self, process: subprocess.Popen[str]) -> None:
@@ -160,16 +162,18 @@ class UploaderProcess:
         return self._process.pid
 
     def wait(self) -> int:
-        """Until it ends by itself; the exit code."""
+        """Until it ends by itself, and all that it said is here; the exit code."""
         assert self._process is not None
-        return self._process.wait(PATIENCE)
+        code = self._process.wait(PATIENCE)
+        self._reading.join(PATIENCE)
+        return code
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it; the exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
-        return self._process.wait(PATIENCE)
+        return self.wait()
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """The log lines of an event so far."""
