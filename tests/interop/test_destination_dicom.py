@@ -135,19 +135,26 @@ def test_where_tls_is_not_as_it_should_be_nothing_is_sent(
         peer.stop()
 
 
-def test_a_peer_that_dies_in_the_middle_gets_it_all_later(
-    tmp_path: Path, ready: ReadySpool, storescp: Storescp
-) -> None:
-    for number in range(30):
-        ready.add(number, size=500_000)
-    uploader = sends_to(tmp_path, ready, storescp.port).start()
-    until(lambda: len(ready.left()) < 50)
-    storescp.stop()
-    until(uploader.codes)
-    storescp.start()
-    delivered(ready)
-    assert uploader.stop() == 0
-    assert sent(ready).keys() <= data_sets_in(storescp.received).keys()
+def test_a_peer_that_dies_in_the_middle_gets_it_all_later(tmp_path: Path, ready: ReadySpool) -> None:
+    peer = Storescp(
+        tmp_path / "storescp", "--sleep-after", "1"
+    )  # s: 30 of them cannot be over before it dies
+    peer.start()
+    try:
+        for number in range(30):
+            ready.add(number, size=500_000)
+        uploader = sends_to(tmp_path, ready, peer.port).start()
+        until(lambda: len(ready.left()) < 60)
+        peer.stop()
+        assert ready.left()
+        until(uploader.codes)
+        peer.options = ()
+        peer.start()
+        delivered(ready)
+        assert uploader.stop() == 0
+        assert sent(ready).keys() <= data_sets_in(peer.received).keys()
+    finally:
+        peer.stop()
 
 
 class Scripted:

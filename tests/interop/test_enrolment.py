@@ -25,6 +25,7 @@ from engine.errors import ConfigError, PenstockError, TransportError
 from tests.support.enrolling import named
 from tests.support.platform_process import HOST
 from tests.support.silent_server import SilentServer, old_version, weak_suite
+from tests.support.uploading import until
 from tests.support.web_platform import TENANT, WebPlatform
 
 
@@ -145,6 +146,7 @@ def test_not_a_byte_goes_to_what_is_not_the_tokens_platform(
     token = Token.new(pin(platform) if wrong == "key" else shown)
     try:
         refused(code, f"https://{HOST}:{server.port}", token.text, tmp_path / "identity")
+        until(lambda: server.handshakes, "the end of the connection")
         assert server.application_bytes == 0
     finally:
         server.close()

@@ -119,7 +119,7 @@ def test_the_uploader_of_an_outcast_stops_and_keeps_its_spool(
         receipt_key=identity.enrolled().receipt_key,
     ).start()
     try:
-        until(lambda: relay.connections >= 3, "repeats")
+        until(lambda: relay.connections >= 3 and uploader.codes(), "repeats")
         assert set(uploader.codes()) == {OUT[how]}
         told = json.loads((ready.spool.run / "uploader.json").read_bytes())
         assert [one["state"] for one in told["destinations"].values()] == [how]

@@ -22,13 +22,17 @@ from tests.support.platform_process import (
 pytest_plugins = ("tests.support.stow_fixtures",)
 
 
-def refused_bytes(fragile: PlatformProcess, context: ssl.SSLContext) -> None:
-    """A client that begins to send at once, as TLS 1.3 allows, before the server has judged its certificate."""
+def answer(fragile: PlatformProcess, context: ssl.SSLContext) -> bytes:
+    """The first byte for a client that begins to send at once, as TLS 1.3 allows, before the server has judged its certificate;
+    none where the connection ends without one, by an alert or not: a reset may overtake it."""
     body = multipart([pseudonymized(1)])
     head = f"POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type()}\r\nContent-Length: {len(body)}\r\n\r\n"
-    with tls_socket(fragile, context) as raw:
-        raw.sendall(head.encode() + body)
-        raw.recv(1)
+    try:
+        with tls_socket(fragile, context) as raw:
+            raw.sendall(head.encode() + body)
+            return raw.recv(1)
+    except (ssl.SSLError, ConnectionError):
+        return b""
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -48,8 +52,7 @@ def test_a_client_without_the_right_certificate_is_refused(
     context.minimum_version = context.maximum_version = version
     before = len(shared.stored_files())
     handshakes = len(shared.events("handshake-refused"))
-    with pytest.raises((ssl.SSLError, ConnectionResetError)):
-        refused_bytes(shared, context)
+    assert answer(shared, context) == b""
     while len(shared.events("handshake-refused")) == handshakes:
         shared.get("/penstock/v1/health")
     assert len(shared.stored_files()) == before
@@ -68,7 +71,7 @@ def test_a_suite_without_aead_is_refused(shared: PlatformProcess, pki: Pki) -> N
     context = pki.context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-ECDSA-AES256-SHA384")
-    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+    with pytest.raises((ssl.SSLError, ConnectionError)):
         tls_socket(shared, context)
     context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
     tls_socket(shared, context).close()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support import uploading
-from tests.support.platform_process import PlatformProcess
+from tests.support.platform_process import PATIENCE, PlatformProcess
 from tests.support.uploading import (
     Proxy,
     ReadySpool,
@@ -55,8 +55,8 @@ def test_a_fault_on_the_way_loses_and_doubles_nothing(
         ready.add(number)
     through.start()
     all_delivered(shared, ready)
-    assert through.codes()[0] == code
     assert through.stop() == 0
+    assert through.codes()[0] == code
 
 
 def changed(pattern: bytes, by: bytes) -> Callable[..., None]:
@@ -137,14 +137,14 @@ def test_sigterm_lets_what_is_under_way_finish(
 
     def slow(handler: uploading._Handler) -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
         uploading.forward(handler)
 
     proxy.always = slow
     for number in range(3):
         ready.add(number)
     through.start()
-    assert begun.wait(20)
+    assert begun.wait(PATIENCE)
     threading.Timer(0.5, go_on.set).start()
     assert through.stop() == 0
     all_delivered(shared, ready)

@@ -51,7 +51,7 @@ def test_a_platform_that_is_not_who_it_should_be_gets_not_a_byte(
     ready.add(1)
     uploader = UploaderProcess(tmp_path / "gateway", ready, pki, f"https://localhost:{server.port}").start()
     try:
-        until(lambda: server.handshakes >= 3, "repeats")
+        until(lambda: server.handshakes >= 3 and uploader.codes(), "repeats")
         assert set(uploader.codes()) == {code}
         assert server.application_bytes == 0
         assert len(ready.left()) == 2
@@ -79,7 +79,7 @@ def test_a_refused_gateway_certificate_is_named_and_a_new_one_is_taken_up(
     refused = len(shared.events("handshake-refused"))
     uploader.start()
     try:
-        until(lambda: len(shared.events("handshake-refused")) >= refused + 3, "repeats")
+        until(lambda: len(shared.events("handshake-refused")) >= refused + 3 and uploader.codes(), "repeats")
         assert set(uploader.codes()) == {code}
         assert arrived(shared, ready) == {}
         pki.keep("mine", pki.authority.issue_client("Hospital X"))
