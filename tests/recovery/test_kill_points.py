@@ -25,6 +25,7 @@ ALONE = {
     "key-destroyed",
 }
 
+pytestmark = pytest.mark.timeout(300)
 QUIET = 12.0  # seconds: longer than a role and a sender need to come again on a machine that does much else
 
 

@@ -18,7 +18,7 @@ from engine.spool import workers
 from engine.spool.hints import HintOutbox
 from tests.support import travel
 from tests.support.cli import Ran, penstock
-from tests.support.killing import processes, send_until_acknowledged
+from tests.support.killing import processes
 
 MANY = sample.Shape(slices=40, size=48)
 
@@ -29,6 +29,7 @@ def scene(tmp_path: Path) -> Iterator[Stage]:
     laid.start_platform()
     laid.start_gateway()
     travel.wait("two workers", lambda: len(processes(laid)["worker"]) == 2)
+    travel.wait("the word of it", lambda: ask(laid, "--json").document["working"] == 2)
     yield laid
     laid.gateway.kill()
     laid.platform.kill()
@@ -49,6 +50,11 @@ def reconfigure(scene: Stage, before: str, after: str) -> None:
 def totals(scene: Stage) -> dict[str, int]:
     told = penstock("status", "--json", "--config", str(scene.folder / "gateway.toml")).document
     return {name: int(number) for name, number in told["ever"].items()}
+
+
+def changes(scene: Stage) -> int:
+    """How often the number of workers has changed."""
+    return scene.gateway.log.read_text().count('"event":"workers"')
 
 
 def test_the_command_grows_and_shrinks_the_pool_and_restarts_nobody(scene: Stage) -> None:
@@ -80,16 +86,17 @@ def test_studies_travel_whole_and_once_while_the_number_changes(scene: Stage, tm
 
     changing = threading.Thread(target=change)
     changing.start()
-    for files in sent:
-        assert send_until_acknowledged(scene, files, 60.0) == 1, "no association was lost"
+    for number, files in enumerate(sent):
+        travel.wait("another number", lambda number=number: changes(scene) > number + 1)  # type: ignore[misc]
+        assert travel.by_pynetdicom(scene, files) == [0] * len(files), "no association was lost"
     for files in sent:
         travel.arrived(scene, travel.patient_id(files[0]), len(files))
     travel.emptied(scene)
     ended.set()
     changing.join()
-    changes = [line for line in scene.gateway.log.read_text().splitlines() if '"event":"workers"' in line]
-    assert len(changes) > 4, "the number changed while they travelled"
+    assert changes(scene) > 4, "the number changed while they travelled"
     count = sum(map(len, sent))
+    travel.wait("the ledger", lambda: totals(scene).get("deleted", 0) >= count)
     told = totals(scene)
     assert {told[step] for step in ("received", "rewritten", "uploaded", "receipted", "deleted")} == {count}
     assert told["quarantined"] == 0

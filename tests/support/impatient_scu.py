@@ -1,4 +1,4 @@
-"""pynetdicom's SCU in a process of its own that gives a lost answer up after a second and a half;
+"""pynetdicom's SCU in a process of its own that gives a lost answer up after five seconds;
 pynetdicom's own 30 s would be longer than the quiet time of a test.
 
     python tests/support/impatient_scu.py HOST PORT CALLED CALLING PATH…
@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
-SECONDS = 1.5
+SECONDS = 5.0
 
 
 def main(host: str, port: str, called: str, calling: str, *paths: str) -> None:
