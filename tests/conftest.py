@@ -5,9 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = (ROOT.parent / "shared" / "corpus").resolve()  # its folder may be a link
+
+# The same examples in every run, and no limit that a busy machine could break: what a run says depends on the code alone.
+# Other examples each time: scripts/test --hypothesis-profile=exploring.
+for name, same in (("steady", True), ("exploring", False)):
+    settings.register_profile(
+        name, derandomize=same, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("steady")
 
 # A folder that is not named here runs with the fast ones.
 LATE = {"corpus": 1, "interop": 2, "recovery": 3, "e2e": 4}

@@ -58,6 +58,7 @@ def test_one_case_can_be_run_and_saved(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # what a case may take is counted in processor time
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_short_run_finds_nothing(root: Path, target: str) -> None:
     command = [

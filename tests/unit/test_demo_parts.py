@@ -23,7 +23,7 @@ def test_a_command_that_ends_too_early_is_named_with_its_last_words(tmp_path: Pa
     process = Process("gateway", ["no-such-command"], tmp_path / "log")
     process.start()
     with pytest.raises(PartError, match="gateway: ended with exit code 2 before listening") as failed:
-        process.wait_until(lambda: False, "listening", 30.0)
+        process.wait_until(lambda: False, "listening", 100.0)
     assert any("no-such-command" in line for line in failed.value.tail)
     assert failed.value.describe()["part"] == "gateway"
 
@@ -31,9 +31,9 @@ def test_a_command_that_ends_too_early_is_named_with_its_last_words(tmp_path: Pa
 def test_a_command_that_has_ended_well_is_not_waited_for_either(tmp_path: Path) -> None:
     process = Process("platform", ["hash", "--help"], tmp_path / "log")
     process.start()
-    assert process.wait(30.0) == 0
+    assert process.wait(100.0) == 0
     with pytest.raises(PartError, match="ended with exit code 0"):
-        process.wait_until(lambda: False, "listening", 30.0)
+        process.wait_until(lambda: False, "listening", 100.0)
     assert process.stop() == 0
 
 

@@ -23,6 +23,7 @@ from engine.pseudonymize.identity import HashSecret
 
 CURRENT, FORMER = HashSecret(b"\x02" * 32), HashSecret(b"\x01" * 32)
 NOBODY = 65534
+PATIENCE = 60.0
 
 
 class Running:
@@ -34,7 +35,7 @@ class Running:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.door.open(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.door.open(), self._loop).result(PATIENCE)
 
     def hold(self, *secrets: HashSecret) -> None:
         """These, or none any more."""
@@ -47,7 +48,7 @@ class Running:
 
     def close(self) -> None:
         """The end of the keeper."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -127,10 +128,10 @@ def test_a_wiped_buffer_is_zeros() -> None:
 
 def test_who_comes_gets_every_version_the_current_one_first(running: Running, tmp_path: Path) -> None:
     running.hold(CURRENT, FORMER)
-    got = fetch_secrets(tmp_path)
+    got = fetch_secrets(tmp_path, PATIENCE)
     assert [one.key_id for one in got.versions] == [CURRENT.key_id, FORMER.key_id]
     assert got.current.key == CURRENT.key and got.by_key_id[FORMER.key_id].key == FORMER.key
-    assert fetch_secret(tmp_path).key == CURRENT.key
+    assert fetch_secret(tmp_path, PATIENCE).key == CURRENT.key
 
 
 def test_who_comes_early_waits_until_the_secret_is_there(running: Running, tmp_path: Path) -> None:
@@ -140,13 +141,13 @@ def test_who_comes_early_waits_until_the_secret_is_there(running: Running, tmp_p
     time.sleep(0.2)
     assert not got
     running.hold(CURRENT)
-    waiting.join(10)
+    waiting.join(PATIENCE)
     assert [one.key_id for one in got] == [CURRENT.key_id]
 
 
 def test_after_a_wipe_nobody_gets_anything(running: Running, tmp_path: Path) -> None:
     running.hold(CURRENT)
-    fetch_secret(tmp_path)
+    fetch_secret(tmp_path, PATIENCE)
     running.hold()
     with pytest.raises(ConfigError, match=r"no hash secret|not running"):
         fetch_secret(tmp_path, wait=0.3)
@@ -174,7 +175,7 @@ def test_a_path_that_is_too_long_for_a_socket_still_works(tmp_path: Path) -> Non
     made = Running(deep)
     try:
         made.hold(CURRENT)
-        assert fetch_secret(deep).key_id == CURRENT.key_id
+        assert fetch_secret(deep, PATIENCE).key_id == CURRENT.key_id
     finally:
         made.close()
 
@@ -199,7 +200,7 @@ def test_another_users_process_gets_nothing_even_if_the_socket_is_open_to_it(
             os.setgid(NOBODY)
             os.setuid(NOBODY)
             with socket.socket(socket.AF_UNIX) as stranger:
-                stranger.settimeout(10)
+                stranger.settimeout(PATIENCE)
                 stranger.connect(f"/proc/self/fd/{folder}/{NAME}")
                 code = 7 if stranger.recv(1 + KEY_BYTES) else 0
         finally:

@@ -123,7 +123,7 @@ def test_a_failed_sync_is_answered_with_a700_and_ends_the_process(
     def fail(fd: int) -> None:
         raise OSError(errno.EIO, "no")
 
-    limits = Limits(drain=10, drain_idle=0.0, sweep=0.05, closing=0.2)
+    limits = Limits(drain=60, drain_idle=0.0, sweep=0.05, closing=0.2)
     with (
         receiving(config(tmp_path), limits) as receiver,
         Peer(receiver.port) as peer,
@@ -139,7 +139,7 @@ def test_a_failed_sync_is_answered_with_a700_and_ends_the_process(
             assert peer.store("1.2.3") == 0xA700
         other.send(half[-100:])  # the disk is well again, but nothing can be believed any more
         assert other.response().status == 0xA700
-        receiver.thread.join(15)
+        receiver.thread.join(60)
         assert receiver.code == BROKEN
         assert receiver.incoming() == receiver.received() == []
         with pytest.raises(ConnectionRefusedError):

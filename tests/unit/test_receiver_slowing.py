@@ -256,7 +256,8 @@ def echo(peer: Peer, message_id: int) -> int:
     return answer.status
 
 
-def test_an_answer_is_held_back_and_an_echo_is_not(tmp_path: Path) -> None:
+def test_an_answer_is_held_back_and_an_echo_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.receiver.slowing.MOST", 600.0)
     with full(tmp_path) as (receiver, _), Peer(receiver.port) as sender, Peer(receiver.port) as other:
         sender.associate()
         other.associate()
@@ -268,10 +269,14 @@ def test_an_answer_is_held_back_and_an_echo_is_not(tmp_path: Path) -> None:
         sender.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             sender.socket.recv(1)
-        sender.socket.settimeout(20)
-        began = time.monotonic()
-        assert sender.response().status == 0
-        assert time.monotonic() - began < MOST + 2.0
+
+
+def test_an_answer_comes_after_the_longest_wait_though_nothing_drains(tmp_path: Path) -> None:
+    with full(tmp_path) as (receiver, _), Peer(receiver.port) as sender:
+        sender.associate()
+        sender.send(store_request(1, "1.2.3") + pdus(data_set("1.2.3")))
+        assert sender.response().status == 0  # or the socket's own patience is over
+        assert 0 < gauge(receiver, 'penstock_peer_slowed_seconds_total{peer="pacs"}') <= MOST
         assert echo(sender, 2) == 0
 
 
@@ -303,6 +308,7 @@ def test_a_large_object_is_slowed_while_it_comes_and_let_go_with_the_rest(
     data = data_set("1.2.3", body=40 << 20)
     with full(tmp_path) as (receiver, other), Peer(receiver.port) as peer:
         peer.associate()
+        peer.socket.settimeout(100)  # for all that is sent
         message = store_request(1, "1.2.3") + pdus(data)
         sending = threading.Thread(target=peer.send, args=(message,))
         sending.start()

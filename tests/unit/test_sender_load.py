@@ -175,7 +175,7 @@ def write(folder: Path, name: str = "a.dcm", body: int = 1000, instance: str = I
 
 
 def target(port: int, **more: object) -> Target:
-    return Target(HOST, port, timeout=5.0, **more)  # type: ignore[arg-type]
+    return Target(HOST, port, timeout=60.0, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("max_length", [16, 100, 4096, 16384, 16385, 131072, 0])
@@ -292,9 +292,9 @@ def test_an_abort_in_the_middle_names_everything_that_was_not_confirmed(
     assert "aborted the association" in told["refused"][0]["reason"]
 
 
-def fails(port: int, path: Path) -> TransportError:
+def fails(port: int, path: Path, patience: float = 60.0) -> TransportError:
     with pytest.raises(TransportError) as caught:
-        run(Load(Target(HOST, port, timeout=0.5), (path,)))
+        run(Load(Target(HOST, port, timeout=patience), (path,)))
     assert f"{HOST}:{port}" in caught.value.message
     assert caught.value.hint
     return caught.value
@@ -366,7 +366,7 @@ def test_a_peer_that_is_no_storage_scp_is_named_with_what_it_did(
     tmp_path: Path, script: Script, words: str
 ) -> None:
     listening = Listening(script)
-    error = fails(listening.port, write(tmp_path))
+    error = fails(listening.port, write(tmp_path), 0.5 if script is say_nothing else 60.0)
     listening.close()
     assert words in error.message
 

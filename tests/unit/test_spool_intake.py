@@ -148,7 +148,7 @@ def test_a_long_object_is_synced_while_it_comes(door: Door, monkeypatch: pytest.
     door.intake.write(incoming, [bytes(EARLY - 7)], EARLY - 7)
     assert not synced.wait(0.05)
     door.intake.write(incoming, [b"x"], 1)
-    assert synced.wait(10)
+    assert synced.wait(60)
     door.intake.commit(incoming)
     assert door.settle() == [(NAME, None)]
 
@@ -163,7 +163,7 @@ def test_an_early_sync_that_fails_refuses_the_object_though_the_last_one_succeed
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", fail)
         door.intake.write(incoming, [bytes(EARLY)], EARLY)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not door.intake.broken and time.monotonic() < until:
             time.sleep(0.01)
     door.intake.commit(incoming)
