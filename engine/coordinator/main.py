@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from engine import log
+from engine.allocator import Tidying
 from engine.config import GatewayConfig
 from engine.coordinator.counters import Counters
 from engine.coordinator.custody import Custody
@@ -107,6 +108,7 @@ class Loop:
         self._asked = asked
         self._period = min(1.0, quiet / 4)
         self._next_scan = 0.0
+        self._tidying = Tidying()
         self._next_flush = 0.0
         self._next_tell = 0.0
         self._next_chores = 0.0
@@ -204,6 +206,7 @@ class Loop:
             self._pool.give(jobs)
 
     def _chores(self) -> None:
+        self._tidying.look()
         self._resize()
         if self.follows_keeper:
             self._shell.treatments = told_by_keeper(self._shell.spool, self._shell.treatments)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine import log
+from engine.allocator import Tidying
 from engine.config import GatewayConfig
 from engine.coordinator.keyring import keyring
 from engine.coordinator.messages import DATAGRAM, AnyResult, Ready, Unable, decode_jobs, encode
@@ -89,9 +90,11 @@ def _serve(mine: socket.socket, start: Start, pace: Pace | None) -> int:
         _say(mine, [Unable(error.code, error.message, error.hint)])
         return 1
     _say(mine, [Ready(*key_ids)])
+    tidying = Tidying()
     if pace is None:
         while data := mine.recv(DATAGRAM):
             _say(mine, work.do_all(decode_jobs(data)))
+            tidying.look()
         return 0
     began = pace.now()
     while data := mine.recv(DATAGRAM):
@@ -102,6 +105,7 @@ def _serve(mine: socket.socket, start: Start, pace: Pace | None) -> int:
         said = pace.now()
         pace.batch(taken - began, done - taken, said - done, work.scan_seconds, results)
         began = said
+        tidying.look()
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import uvloop
 
 from engine import log
+from engine.allocator import Tidying
 from engine.config.gateway import GatewayConfig
 from engine.metrics.meter import Meter
 from engine.receiver.admission import Gate
@@ -77,10 +78,12 @@ class Server:
         acceptors = self._acceptors(services, listeners, certificates)
         for acceptor in acceptors:
             _LOG.info("listening", port=acceptor.port, process=self._process)
+        tidying = Tidying()
         try:
             while not stopping.is_set() and not services.intake.broken:
                 await self._pause(stopping)
                 self._look(services, time.monotonic())
+                tidying.look()
                 acceptors[0].tell()
                 if certificates is not None:
                     certificates.refresh()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from engine import log
+from engine.allocator import Tidying
 from engine.config import GatewayConfig, load_gateway
 from engine.errors import PenstockError
 from engine.keeper import notice
@@ -235,7 +236,9 @@ class Supervisor:
             discard_parts(self._spool)
 
     async def _look_again_and_again(self) -> None:
+        tidying = Tidying()
         while True:
+            tidying.look()
             self._forecast.feed(time.monotonic(), self._budget.used())
             self._gauges.look(self._watches)
             self._correct_drift()

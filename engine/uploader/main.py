@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import uvloop
 
 from engine import log
+from engine.allocator import Tidying
 from engine.config import GatewayConfig
 from engine.config.destinations import kind_of
 from engine.spool.hints import HintInbox
@@ -105,6 +106,7 @@ class Ways:
     def __init__(self, spool: Spool, works: Works, board: Board) -> None:
         self._spool, self._works, self._board = spool, works, board
         self._known: dict[str, str] = {}  # pass → destination, for hints; it never changes
+        self._tidying = Tidying()
 
     def hinted(self, words: list[str]) -> None:
         """Objects that the coordinator says are ready."""
@@ -134,6 +136,7 @@ class Ways:
         end = loop.time() + most
         while (left := end - loop.time()) > 0:
             self._count()
+            self._tidying.look()
             waiting = [asyncio.ensure_future(work.backlog.emptied.wait()) for work in self._works.values()]
             try:
                 done, _ = await asyncio.wait(
