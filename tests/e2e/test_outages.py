@@ -10,6 +10,7 @@ from engine.demo import compare, stage
 from engine.demo.show import left_in
 from engine.demo.stage import Stage
 from engine.dicom import sample
+from engine.spool.budget import counted
 from tests.support import travel
 
 MANY = sample.Shape(slices=60, size=96)
@@ -22,6 +23,7 @@ def test_what_is_sent_while_the_platform_is_down_waits_and_arrives_later(
     scene.start_gateway()
     sent = travel.study(tmp_path, seed=1)
     travel.by_dcmtk(scene, sent)
+    travel.planned(scene, len(sent))
     assert len([path for path in left_in(scene.spool) if path.suffix == ".dcm"]) == len(sent)
     scene.start_platform()
     (uid,) = travel.arrived(scene, travel.patient_id(sent[0]), len(sent))
@@ -75,8 +77,9 @@ def _all_acknowledged_arrive(scene: Stage, sent: Sequence[Path], statuses: Seque
     """After a new start: everything acknowledged is there with its pixels, and nothing that was not sent."""
     scene.start_gateway()
     acknowledged = [path for path, status in zip(sent, statuses, strict=True) if status == 0]
-    uids = travel.arrived(scene, travel.patient_id(sent[0]), len(acknowledged))
+    travel.arrived(scene, travel.patient_id(sent[0]), len(acknowledged))
     travel.emptied(scene)
+    uids = travel.arrived(scene, travel.patient_id(sent[0]), len(acknowledged))  # also what no answer told of
     received = [data for uid in uids for data in travel.read_back(scene, uid)]
     found = compare.pairs(acknowledged, received)
     assert len(found) == len(acknowledged)
@@ -99,6 +102,7 @@ def test_over_its_budget_the_gateway_answers_out_of_resources_and_heals(tmp_path
         scene.start_platform()
         travel.arrived(scene, travel.patient_id(sent[0]), len(taken))
         travel.emptied(scene)
+        travel.wait("a budget that counts nothing", lambda: counted(scene.spool / "run") == 0)
         rest = [path for path in sent if path not in taken]
         assert travel.by_pynetdicom(scene, rest[:3]) == [0] * 3
         travel.arrived(scene, travel.patient_id(sent[0]), len(taken) + 3)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 
+from engine.demo import stage
 from engine.demo.stage import Stage
 from tests.support import travel
 
@@ -36,12 +37,14 @@ def test_dcmtk_that_proposes_implicit_little_endian_alone_is_served(house: Stage
     travel.assert_pseudonymized(house, sent, uid)
 
 
-def test_slices_sent_on_two_associations_are_still_one_study(house: Stage, tmp_path: Path) -> None:
+def test_slices_sent_on_two_associations_are_still_one_study(tmp_path: Path) -> None:
     sent = travel.study(tmp_path, seed=4)
-    travel.by_dcmtk(house, sent[:3])
-    travel.by_dcmtk(house, sent[3:])
-    (uid,) = travel.arrived(house, travel.patient_id(sent[0]), len(sent))
-    travel.assert_pseudonymized(house, sent, uid)
+    patient: stage.Changes = {"passes": {"quiet_seconds": travel.PATIENCE}}
+    with stage.running(stage.build(tmp_path / "stage", gateway=patient)) as scene:
+        travel.by_dcmtk(scene, sent[:3])
+        travel.by_dcmtk(scene, sent[3:])
+        (uid,) = travel.arrived(scene, travel.patient_id(sent[0]), len(sent))
+        travel.assert_pseudonymized(scene, sent, uid)
 
 
 def test_a_study_sent_twice_becomes_two_studies_that_cannot_be_linked(house: Stage, tmp_path: Path) -> None:
@@ -92,7 +95,7 @@ def test_after_a_study_nothing_of_it_is_left_but_a_ledger_without_identities(
     telling += [str(pydicom.dcmread(path).SOPInstanceUID) for path in sent]
     files = [path for path in house.folder.rglob("*") if path.is_file() and "certificates" not in path.parts]
     assert (house.spool / "ledger.sqlite") in files and house.gateway.log in files
-    held = {path.name: word for path in files for word in telling if word.encode() in path.read_bytes()}
+    held = {path.name: word for path in files for word in telling if word.encode() in travel.content(path)}
     assert held == {}
 
 
