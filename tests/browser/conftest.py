@@ -59,6 +59,7 @@ def sign_in(browser: Browser, platform: WebPlatform) -> Callable[[str], Browser]
         browser.fill("password", PASSWORD)
         browser.one("main form button").click()
         browser.wait(lambda: "/sign-in" not in browser.driver.current_url)
+        browser.wait(lambda: browser.script("return document.readyState") == "complete")
         return browser
 
     return signed_in

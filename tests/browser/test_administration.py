@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable
 
 import pytest
+from selenium.webdriver.support.expected_conditions import alert_is_present
+from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.support.browser import Browser
+from tests.support.browser import PATIENCE, Browser
 from tests.support.web_platform import PASSWORD, SECOND, TENANT, Session, WebPlatform
 
 SignIn = Callable[[str], Browser]
@@ -105,7 +107,7 @@ def test_somebody_is_added_changed_and_disabled(sign_in: SignIn, platform: WebPl
     assert browser.has("The roles are changed.")
     browser.press("Change nina")
     browser.one("details[open] .danger").click()
-    browser.driver.switch_to.alert.accept()
+    WebDriverWait(browser.driver, PATIENCE).until(alert_is_present()).accept()
     assert browser.has("The account is disabled")
     assert "Disabled" in browser.text()
 
@@ -114,12 +116,15 @@ def test_studies_are_searched_by_what_is_no_secret(sign_in: SignIn, platform: We
     browser = sign_in("rosa")
     browser.fill("q", SECOND.hashed_id(PATIENT))
     browser.press("Search")
+    browser.wait(lambda: f"q={SECOND.hashed_id(PATIENT)}" in browser.driver.current_url)
     assert browser.wait(lambda: len(browser.all("tbody tr")) == 2)
     assert platform.trail("study-search")[-1].subject == SECOND.hashed_id(PATIENT)
     browser.fill("q", "2.25.701")
     browser.press("Search")
+    browser.wait(lambda: "q=2.25.701" in browser.driver.current_url)
     assert browser.wait(lambda: len(browser.all("tbody tr")) == 1)
     browser.one("tbody a").click()
+    browser.wait(lambda: browser.driver.current_url == f"{platform.url}/studies/2.25.701")
     assert browser.has("2.25.701")
     assert platform.trail("study-viewed")[-1].subject == "2.25.701"
 

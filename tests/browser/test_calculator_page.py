@@ -116,7 +116,9 @@ def test_a_csv_goes_in_and_a_csv_comes_out(
 
 
 def _new(browser: Browser, folder: Path, before: set[Path]) -> set[Path]:
-    found: set[Path] = browser.wait(lambda: set(folder.glob("*.csv")) - before)
+    found: set[Path] = browser.wait(
+        lambda: {path for path in set(folder.glob("*.csv")) - before if path.stat().st_size}
+    )
     return found
 
 
@@ -175,7 +177,7 @@ def test_an_ended_session_asks_to_sign_in_and_does_not_lose_the_page(sign_in: Si
     browser.one("#ids").send_keys(PATIENT + "\n")
     assert browser.has("sign", "#result")
     assert SECOND.hashed_id(PATIENT) not in browser.driver.page_source
-    assert all("401" in line for line in browser.complaints())
+    assert all("401" in line for line in browser.wait(browser.complaints))
 
 
 def _multipart(csrf: str, content: bytes) -> tuple[bytes, str]:
