@@ -21,7 +21,7 @@ from tests.reliability.hospital import Hospital
 from tests.support import travel
 
 OUTBOX = 6
-MEGABYTES = 6
+MEGABYTES = 16  # room for many more objects than the outbox and the workers hold
 SHAPE = sample.Shape(slices=4, size=128)  # 33 kB each
 BATCHES = 2 * 2 * 16  # what workers may have in hand when the outbox is found full
 
@@ -55,6 +55,7 @@ def test_a_platform_that_is_away_fills_the_outbox_then_the_passes_then_the_spool
             assert len(hospital.studies) < 200, "the receiver never refuses"
         assert "result 2, source 3, reason 2" in rejected, rejected
         travel.wait("a pause", lambda: told(scene, "outbox-full-workers-pause"))
+        travel.wait("all in passes", lambda: not counted(scene)[State.RECEIVED])
         waiting = counted(scene)
         assert OUTBOX <= waiting[State.READY] <= OUTBOX + BATCHES
         assert waiting[State.ADMITTED] > waiting[State.READY], (

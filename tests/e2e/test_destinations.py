@@ -115,7 +115,7 @@ def test_a_pass_keeps_its_destination_through_a_crash_and_another_configuration(
     config = laid.folder / "gateway.toml"
     with stage.running(laid) as scene:
         travel.by_dcmtk(scene, sent, "-aet", READER)  # nobody is at home there yet
-        travel.wait("all planned", lambda: len(list(laid.spool.glob("open/*/out/*.plan"))) == len(sent))
+        travel.planned(laid, len(sent))
         scene.gateway.kill()
         assert scene.platform.running
 
@@ -154,6 +154,7 @@ def test_a_destination_that_is_down_holds_up_no_other_and_gets_everything_later(
         travel.by_dcmtk(scene, stuck, "-aet", READER)
         travel.by_dcmtk(scene, free, "-aet", EXPORTER)
         travel.wait("the export", lambda: len(in_folder(export)) == len(free))
+        travel.planned(laid, len(stuck))  # those of the other are deleted, in the order original, plan
         assert len(list(laid.spool.glob("open/*/in/*.dcm"))) == len(stuck)
         workstation.start()
         travel.emptied(scene)

@@ -165,18 +165,18 @@ def test_health_and_metrics_of_a_running_gateway(scene: Stage, tmp_path: Path) -
     (uid,) = travel.arrived(scene, travel.patient_id(sent[0]), len(sent))
     address = f"http://127.0.0.1:{metrics_port(scene)}"
     travel.wait("counters", lambda: _number(address, "penstock_rewritten_objects_total") == len(sent))
-    assert _number(address, "penstock_received_objects_total") == len(sent)
+    travel.wait("its counter", lambda: _number(address, "penstock_received_objects_total") == len(sent))
     assert _number(address, 'penstock_process_up{role="uploader"}') == 1
-    with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
+    with urllib.request.urlopen(f"{address}/healthz", timeout=travel.PATIENCE) as answer:
         assert json.loads(answer.read())["healthy"]
-    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=travel.PATIENCE) as answer:
         page = answer.read().decode()
     for word in (travel.patient_id(sent[0]), stage.CALLING, uid):
         assert word not in page
 
 
 def _number(address: str, key: str) -> float | None:
-    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=travel.PATIENCE) as answer:
         lines = answer.read().decode().splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{key} ")), None)
 
