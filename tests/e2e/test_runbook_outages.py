@@ -102,10 +102,12 @@ def test_a_spool_that_fills_turns_senders_away_and_takes_them_again_with_more_ro
         if "0000" not in report.get("statuses", {}):
             break
     assert 20 <= taken < 60, "it stopped above its high-water mark"
+    ready = ("curl", "-sf", "http://127.0.0.1:9108/readyz")
+    travel.wait("a word about it", lambda: there.attempt(*ready).returncode != 0)
     told = deployed.page("disk-look")
     assert "the spool is full, new associations are turned away" in told
     assert "platform does not take anything" in told
-    assert deployed.machine.attempt("curl", "-sf", "http://127.0.0.1:9108/readyz").returncode != 0
+    assert there.attempt(*ready).returncode != 0
 
     told = deployed.page("more-room")
     assert "Avail" in told

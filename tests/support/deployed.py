@@ -21,7 +21,7 @@ RUNBOOK: Final = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 BLOCK: Final = re.compile(r"^( *)<!-- run: ([a-z-]+) -->\n+ *```\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 GATEWAY, PLATFORM = "penstock-gateway", "penstock-platform"
 CONFIG: Final = "/etc/penstock/gateway.toml"
-LEDGER_SECONDS: Final = 5.0  # far more than the ledger lags behind
+LEDGER_SECONDS: Final = 15.0  # far more than the ledger lags behind
 SMALL: Final = sample.Shape(slices=5, size=64)
 # What install.sh has of a network and a compiler elsewhere: the packages lie there already, and so do the compiled cores.
 # (PIP_NO_BUILD_ISOLATION=0 is pip's way to say: without isolation.)
@@ -87,12 +87,12 @@ class Deployed:
     def ready(self) -> None:
         """Waits until the gateway takes associations."""
         answer = ("curl", "-sf", "http://127.0.0.1:9108/readyz")
-        travel.wait("a ready gateway", lambda: self.machine.attempt(*answer).returncode == 0, 30.0)
+        travel.wait("a ready gateway", lambda: self.machine.attempt(*answer).returncode == 0)
 
     def listening(self) -> None:
         """Waits until the platform listens."""
         answer = ("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8443")
-        travel.wait("a platform that listens", lambda: self.machine.attempt(*answer).returncode == 0, 30.0)
+        travel.wait("a platform that listens", lambda: self.machine.attempt(*answer).returncode == 0)
 
     def study(self, name: str, seed: int, shape: sample.Shape = SMALL) -> list[Path]:
         """A made-up study at /srv/shared/NAME; here the paths of its files as this machine sees them."""
