@@ -147,10 +147,12 @@ class _Looking(threading.Thread):
         self.resident = self.spooled = 0
 
     def run(self) -> None:
-        while not self._over.wait(5 * LOOK_SECONDS):
+        while True:  # once at least, however short the trial is
             processes = _tree(self._scene.gateway.pid)
             self.resident = max(self.resident, sum(map(resident_bytes, processes)))
             self.spooled = max(self.spooled, sum(_waiting(self._scene.spool)))
+            if self._over.wait(5 * LOOK_SECONDS):
+                return
 
     def stop(self) -> None:
         self._over.set()

@@ -92,6 +92,7 @@ def test_a_certificate_that_has_expired_on_the_platform_keeps_objects_in_the_spo
     travel.wait(
         "a word about the certificate", lambda: "expired" in scene.gateway.log.read_text(encoding="utf-8")
     )
+    travel.planned(scene, len(sent))
     assert len([path for path in left_in(scene.spool) if path.suffix == ".dcm"]) == len(sent)
 
     assert scene.platform.stop() == 0
