@@ -41,7 +41,8 @@ def _git(*words: str) -> str:
 class Run:
     """One run of a measure. `count` is how often it shall be done, in the measure's own unit; `work` is an empty
     folder. The measure fills `done`, `figures` and `failures`; an empty list of failures means that the goal is met.
-    When `over` is set it ends at its next step, and is compared and counted as far as it came."""
+    When `over` is set it ends at its next step, and is compared and counted as far as it came. `timed`: whether times are held
+    against their goals, which says something only on a machine that does nothing else."""
 
     work: Path
     count: int
@@ -52,6 +53,7 @@ class Run:
     began: float = field(default_factory=time.monotonic)
     over: threading.Event = field(default_factory=threading.Event)
     commit: str = field(default_factory=commit)
+    timed: bool = True
 
     def fail(self, what: str) -> None:
         """Something that must never happen did."""
@@ -61,6 +63,10 @@ class Run:
         """`what` says the failure."""
         if not holds:
             self.fail(what)
+
+    def must_in_time(self, holds: bool, what: str) -> None:
+        """The same for what depends on how fast the machine is just now."""
+        self.must(holds or not self.timed, what)
 
     def add(self, name: str, number: float = 1) -> None:
         """Adds to a figure that counts."""

@@ -64,7 +64,7 @@ def canaries(run: Run) -> None:
     temporary.mkdir()
     with _environment(TMPDIR=str(temporary)):
         laid = stage.build(
-            run.work / "stage", gateway={"passes": {"quiet_seconds": 4.0}, "log": {"level": "debug"}}
+            run.work / "stage", gateway={"passes": {"quiet_seconds": 12.0}, "log": {"level": "debug"}}
         )
         watcher = Watcher(laid, words=_secrets(laid))
         egress = Egress(run.work / "egress", laid.gateway_port)

@@ -12,7 +12,7 @@ from tests.reliability.hospital import Hospital
 from tests.support.weather import Fate, Relay
 
 SENDERS = 4
-QUIET = 4.0
+QUIET = 10.0
 REPEAT = 20.0
 STUDY_SECONDS = 300.0
 SETTLE_SECONDS = 300.0

@@ -42,7 +42,7 @@ class Drain:
 
 def outage(run: Run) -> None:
     """The platform is killed and stays away for `run.count` seconds; studies come in all the time."""
-    laid = stage.build(run.work / "stage", gateway={"passes": {"quiet_seconds": 2.0}})
+    laid = stage.build(run.work / "stage", gateway={"passes": {"quiet_seconds": 8.0}})
     try:
         laid.start_platform()
         laid.start_gateway()
@@ -66,7 +66,7 @@ def outage(run: Run) -> None:
         drain = _drain(run, hospital)
         if drain.seen and waiting >= FEWEST:
             run.figures |= {"drained_s": drain.seconds, "ideal_s": drain.ideal}
-            run.must(
+            run.must_in_time(
                 drain.seconds <= MOST_OF_IDEAL * drain.ideal + GRAIN,
                 f"drained in {drain.seconds:.1f} s, {drain.ideal:.1f} s would be ideal",
             )
