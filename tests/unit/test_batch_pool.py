@@ -16,7 +16,7 @@ from engine.batch.pool import Pool
 from engine.batch.worker import Job, Tally
 from engine.errors import ConfigError, PenstockError
 
-DEADLINE = 30.0
+DEADLINE = 100.0
 
 
 class Counting:
