@@ -23,6 +23,7 @@ STUDY_SECONDS = 120.0
 SETTLE_SECONDS = 180.0
 LONGEST_WORK = 2.0
 CONTROL_CUTS = 3
+CONTROL_TRIES = 5  # a cut takes nothing when by chance all that was acknowledged is on the platform
 CONTROL_SECONDS = 20.0
 RECOVERY_SECONDS = 10.0
 SHAPE = sample.Shape(slices=11, size=64)
@@ -61,12 +62,17 @@ def cuts(run: Run, kind: str) -> None:
     """`run.count` cuts on a file system of this kind with durability "fsync", and a few with "flush", which must lose something:
     else the cuts would prove nothing."""
     _cut(run, kind, "fsync", SETTLE_SECONDS)
-    control = Run(run.work / "control", CONTROL_CUTS, run.seed)
-    control.work.mkdir()
-    _cut(control, kind, "flush", CONTROL_SECONDS)
-    run.figures["control_flush_cuts"] = control.done
-    run.figures["control_flush_losses"] = len(control.failures)
-    run.must(bool(control.failures), "without syncs nothing was lost either: the cuts do not cut")
+    done = losses = 0
+    for number in range(CONTROL_TRIES):
+        control = Run(run.work / f"control-{number}", CONTROL_CUTS, run.seed + number, timed=False)
+        control.work.mkdir()
+        _cut(control, kind, "flush", CONTROL_SECONDS)
+        done, losses = done + control.done, losses + len(control.failures)
+        if losses:
+            break
+    run.figures["control_flush_cuts"] = done
+    run.figures["control_flush_losses"] = losses
+    run.must(losses > 0, "without syncs nothing was lost either: the cuts do not cut")
 
 
 def _cut(run: Run, kind: str, durability: str, seconds: float) -> None:
@@ -102,7 +108,7 @@ def _travel(run: Run, laid: Stage, disk: LoopDisk, seconds: float) -> None:
     run.done = cutter.done
     if cutter.away:
         run.figures["recovery_longest_s"] = max(cutter.away)
-        run.must(max(cutter.away) <= RECOVERY_SECONDS, f"a start took {max(cutter.away):.1f} s")
+        run.must_in_time(max(cutter.away) <= RECOVERY_SECONDS, f"a start took {max(cutter.away):.1f} s")
     hospital.settle(seconds)
     run.must(laid.gateway.stop() == 0, "the gateway did not end in order")
 
