@@ -300,7 +300,7 @@ def test_other_threads_run_while_a_large_head_is_rewritten() -> None:
     works = Rewriter(keep_all(), no_encode)
     works.set_pass_key(PASS_KEY)
     turns = 0
-    for _ in range(50):  # on a busy machine nobody else may have had a processor meanwhile
+    for _ in range(20):  # on a busy machine nobody else may have had a processor meanwhile
         turns = max(turns, turns_beside(lambda: rewrite_with(works, data, EXPLICIT)))
         if turns > 10:
             break
@@ -308,20 +308,21 @@ def test_other_threads_run_while_a_large_head_is_rewritten() -> None:
 
 
 def turns_beside(work: Callable[[], object]) -> int:
-    """How often this thread had its turn while another one did the work. Each turn offers the GIL, so that a call which keeps it
-    leaves us a turn before it and one after it."""
-    state = {"begun": False, "done": False}
+    """How often this thread had its turn in the middle half of the time that another one took for the work. Each turn offers the
+    GIL, so that a call which keeps it leaves us turns at its two ends alone."""
+    ends: list[float] = []
 
     def do() -> None:
-        state["begun"] = True
+        ends.append(time.perf_counter())
         work()
-        state["done"] = True
+        ends.append(time.perf_counter())
 
     thread = threading.Thread(target=do)
     thread.start()
-    turns = 0
-    while not state["done"]:
-        turns += state["begun"]
+    turns: list[float] = []
+    while len(ends) < 2:
+        turns.append(time.perf_counter())
         time.sleep(0)
     thread.join()
-    return turns
+    quarter = (ends[1] - ends[0]) / 4
+    return sum(ends[0] + quarter < turn < ends[1] - quarter for turn in turns)
