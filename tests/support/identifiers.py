@@ -125,8 +125,8 @@ def hits(wanted: dict[str, str], content: bytes) -> dict[str, str]:
 
 
 def _stands(raw: bytes, folded: bytes) -> bool:
-    """A day may have a time behind it."""
-    after = b"" if len(raw) == 8 and raw.isdigit() else _AFTER
+    """A day may have a time of six digits behind it; more of them are a random UID, of which some begin like a day."""
+    after = rb"(?![0-9]{7})" if len(raw) == 8 and raw.isdigit() else _AFTER
     return raw in folded and re.search(_BEFORE + re.escape(raw) + after, folded) is not None
 
 

@@ -41,7 +41,7 @@ class Door:
     def settle(self, count: int = 1) -> TOLD:
         """Waits until so many objects are told about."""
         while len(self.told) < count:
-            self.intake.settle(self.groups.get(timeout=10))
+            self.intake.settle(self.groups.get(timeout=60))
         return self.told
 
     def names(self) -> tuple[list[str], list[str]]:
