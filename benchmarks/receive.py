@@ -137,8 +137,8 @@ def _result(
         text=(
             f"{objects} copies of {piece.name} ({piece.size:,} bytes) by `penstock send` from the same machine, in turn. "
             "Durable: each object is synced, named, and its name synced before it is acknowledged; flush and storescp do not "
-            f"sync, Orthanc syncs each file. Penstock runs {receivers.PROCESSES} processes, storescp (`--fork -pdu 131072`) one for "
-            f"each association. {EMPTIES.capitalize()}: {objects} others came before and were removed. "
+            f"sync, Orthanc syncs each file. Penstock runs {receivers.PROCESSES} processes, storescp (`--fork -pdu 131072`) one "
+            f"for each association. {EMPTIES.capitalize()}: {objects} others came before and were removed. "
             f"{OUTSTANDING} (asynchronous operations): the sender does not wait for each answer."
         ),
         rows=(
