@@ -1,9 +1,11 @@
-"""What the disk alone allows: objects written, made durable and named, one after the other, without any network."""
+"""What the disk alone allows: objects written, made durable and named, without any network."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from engine.spool.writeback import Writeback
@@ -11,16 +13,20 @@ from engine.spool.writeback import Writeback
 PIECE = 128 << 10
 
 
-def rate(folder: Path, data: bytes, objects: int) -> float:
-    """Objects a second, by the steps of the receiver's intake."""
+def rate(folder: Path, data: bytes, objects: int, at_once: int = 1) -> float:
+    """Objects a second, by the steps of the receiver's intake, on so many threads."""
     coming, there = folder / "coming", folder / "there"
     for one in (coming, there):
         one.mkdir(parents=True)
     writeback = Writeback(there)
     name = os.open(there, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     began = time.perf_counter()
-    for number in range(objects):
+
+    def store(number: int) -> None:
         _store(coming / f"{number}.part", there / f"{number}.dcm", data, writeback, name)
+
+    with ThreadPoolExecutor(at_once) as threads:
+        deque(threads.map(store, range(objects)), maxlen=0)
     seconds = time.perf_counter() - began
     os.close(name)
     for number in range(objects):

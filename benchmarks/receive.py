@@ -22,6 +22,7 @@ from engine.sender.load import Load
 from engine.sender.load import run as send
 
 ASSOCIATIONS = (1, 2, 4)
+AT_ONCE = (1, 4, 16)
 DURABLE, FLUSH, SECURED, STORESCP, ORTHANC = "durable", "flush", "tls", "storescp", "orthanc"
 SUBJECTS = (STORESCP, DURABLE, FLUSH, SECURED, ORTHANC)
 EMPTIES = "emptying folder"
@@ -50,15 +51,16 @@ def run(work: Path, rounds: int, objects: int) -> Result:
     place.mkdir()
     subjects = [(name, state) for state, names in STATES.items() for name in names if receivers.exists(name)]
     seen = {subject: Seen() for subject in subjects}
-    alone: list[float] = []
+    alone: dict[int, list[float]] = {at_once: [] for at_once in AT_ONCE}
     for _ in range(rounds):
-        alone.append(disk.rate(new_folder(place), piece.path.read_bytes(), objects))
+        for at_once, rates in alone.items():
+            rates.append(disk.rate(new_folder(place), piece.path.read_bytes(), objects, at_once))
         for associations in ASSOCIATIONS:
             for name, state in subjects:
                 rate, peak = measure(name, state, new_folder(place), piece, objects, associations)
                 seen[name, state].rates[associations].append(rate)
                 seen[name, state].peak[associations].append(peak)
-    return _result(piece, objects, seen, tuple(alone))
+    return _result(piece, objects, seen, alone)
 
 
 def measure(
@@ -88,7 +90,7 @@ def _objects(folder: Path, piece: Slice) -> list[Path]:
 
 
 def _result(
-    piece: Slice, objects: int, seen: dict[tuple[str, str], Seen], alone: tuple[float, ...]
+    piece: Slice, objects: int, seen: dict[tuple[str, str], Seen], alone: dict[int, list[float]]
 ) -> Result:
     words = {
         STORESCP: "DCMTK storescp, no sync",
@@ -142,7 +144,12 @@ def _result(
             f"{OUTSTANDING} (asynchronous operations): the sender does not wait for each answer."
         ),
         rows=(
-            Row("the disk alone: written, durable, named, one after the other", "objects/s", alone),
+            *(
+                Row(
+                    f"the disk alone: written, durable, named, {at_once} at a time", "objects/s", tuple(rates)
+                )
+                for at_once, rates in alone.items()
+            ),
             *rates.values(),
             *memory.values(),
         ),
