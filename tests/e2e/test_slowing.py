@@ -95,7 +95,8 @@ def test_before_a_slow_platform_a_sender_is_slowed_and_nothing_is_refused(tmp_pa
         travel.wait("the end of the sending", sending.ended, 3 * travel.PATIENCE)
         assert sending.report is not None
         assert sending.report["objects"] == SENT and sending.report["refused"] == []
-        assert LOW * MAX < sending.highest < HIGH * MAX, "the band is where it went on"
+        # The band is where it goes on; a tenth more is what an uploader that does not run for some seconds may cost.
+        assert LOW * MAX < sending.highest < (HIGH + 0.1) * MAX
         assert told(scene, "spool-fills-senders-slowed") and told(scene, "outbox-full-workers-pause")
         counters = read(scene.spool / "run")
         assert counters['penstock_peer_slowed_seconds_total{peer="1"}'] > 1.0

@@ -76,6 +76,6 @@ second: receiver, coordinator, uploader, a worker, or the supervisor with all th
 with the platform's, pixel by pixel. After some of the kills the clock runs until every role is up and the port is open again.
 The named points between two steps (`engine/spool/killpoint.py`) are tried one by one in `tests/recovery`. In the run with seed 5
 two cores had a load of 12 to 17, with tests and four other measures beside it: nothing was lost, split or doubled, and one
-recovery took 11.4 seconds.
+recovery took 11.4 seconds. The 1,000 kills of seed 7 had a load of 4.
 """,
 )
