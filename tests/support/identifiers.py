@@ -36,6 +36,7 @@ CODECS = (
 _WORDS = re.compile(r"[\^=\\ ,]+")
 # Not inside a longer word; a letter or digit beside a NUL is half of a tag or a length, not part of a word.
 _BEFORE, _AFTER = rb"(?<!(?<!\0)[0-9a-z])", rb"(?![0-9a-z](?!\0))"
+_NOT_RANDOM = rb"(?<!2\.25\.)"  # PS3.5 B.2
 _UIDS = re.compile(rb"(?<![0-9.])[0-2](?:\.[0-9]+){3,}(?![0-9.])")
 SHORTEST_UID = 10  # characters: version numbers have dots too
 
@@ -125,9 +126,10 @@ def hits(wanted: dict[str, str], content: bytes) -> dict[str, str]:
 
 
 def _stands(raw: bytes, folded: bytes) -> bool:
-    """A day may have a time of six digits behind it; more of them are a random UID, of which some begin like a day."""
-    after = rb"(?![0-9]{7})" if len(raw) == 8 and raw.isdigit() else _AFTER
-    return raw in folded and re.search(_BEFORE + re.escape(raw) + after, folded) is not None
+    """A day may have a time behind it, or whatever a vendor puts into a UID. At the beginning of a random UID it is none: some of
+    these begin like a day."""
+    before, after = (_BEFORE + _NOT_RANDOM, b"") if len(raw) == 8 and raw.isdigit() else (_BEFORE, _AFTER)
+    return raw in folded and re.search(before + re.escape(raw) + after, folded) is not None
 
 
 def _encoded(word: str) -> set[bytes]:
