@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from engine.spool.writeback import Writeback
+from engine.syncing import sync_names
 
 PIECE = 128 << 10
 
@@ -45,4 +46,4 @@ def _store(part: Path, whole: Path, data: bytes, writeback: Writeback, folder: i
     finally:
         os.close(descriptor)
     part.rename(whole)
-    os.fsync(folder)
+    sync_names(folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from benchmarks.inputs import ROOT
+from engine.spool.nursery import spread
 
 
 def subject(name: str, source: Path, work: Path, objects: int, *, cold: bool = False) -> dict[str, float]:
@@ -31,10 +32,8 @@ def command(name: str, source: Path, target: Path, objects: int) -> list[str]:
 
 def new_folder(work: Path) -> Path:
     """For the outputs of one process. On ext4 it lies in another part of the disk than its neighbours, so that no inode there was
-    removed lately (see `benchmarks.subjects.CHUNK`): folders in one with the flag T are spread."""
-    subprocess.run(
-        ["chattr", "+T", str(work)], capture_output=True, check=False
-    )  # other file systems know no such flag
+    removed lately (see `benchmarks.subjects.CHUNK`)."""
+    spread(work)
     return Path(tempfile.mkdtemp(prefix="out-", dir=work))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.demo.process import free_ports
 from engine.platform.certificates import make_files
 from engine.scu.tls import client_context
 
@@ -75,7 +76,7 @@ def exists(name: str) -> bool:
 @contextlib.contextmanager
 def running(name: str, folder: Path) -> Iterator[Receiver]:
     """The subject "durable", "flush", "tls", "storescp" or "orthanc", until the block ends."""
-    port, other = _free_port(), _free_port()
+    port, other = free_ports(2)
     tls = None
     if name == "storescp":
         command = [str(PEERS[name]), "--fork", "-pdu", "131072", "-aet", TITLE, str(port)]
@@ -124,12 +125,6 @@ def _orthanc(folder: Path, port: int, http: int) -> Path:
     path = folder / "orthanc.json"
     path.write_text(json.dumps(settings), encoding="utf-8")
     return path
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return int(free.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

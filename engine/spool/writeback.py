@@ -54,12 +54,7 @@ class Writeback:
 
 def keeps_order(folder: Path, sys: Path = SYS, mounts: Path = MOUNTS) -> bool:
     """True if the folder lies on ext4 that has a journal or on XFS with all of it on one device, as far as the kernel tells."""
-    return has_ext4_journal(folder, sys) or is_xfs(folder, mounts)
-
-
-def has_ext4_journal(folder: Path, sys: Path = SYS) -> bool:
-    """True if the folder lies on ext4 that has a journal; False also if /sys does not tell."""
-    return ext4_journal(folder, sys) is True
+    return ext4_journal(folder, sys) is True or is_xfs(folder, mounts)
 
 
 def is_xfs(folder: Path, mounts: Path = MOUNTS) -> bool:

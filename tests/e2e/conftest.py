@@ -9,6 +9,7 @@ import pytest
 
 from engine.demo import stage
 from engine.demo.stage import Stage
+from tests.support.batch import Gate
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +19,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield scene
     assert scene.gateway.wait() == 0, scene.gateway.tail()
     assert scene.platform.wait() == 0, scene.platform.tail()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """What the objects of a `penstock batch` wait at."""
+    made = Gate()
+    yield made
+    made.close()
 
 
 @pytest.fixture

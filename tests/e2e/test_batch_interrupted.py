@@ -31,9 +31,8 @@ from tests.support.batch import (
     as_nobody,
     children,
     ended,
-    noticed,
     started,
-    wait_for,
+    told_by,
     written,
 )
 
@@ -57,26 +56,11 @@ def place(tmp_path: Path, studies: Path) -> Place:
     return Place(tmp_path / "in", tmp_path / "out", secret)
 
 
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    made = Gate()
-    yield made
-    made.close()
-
-
 def under_way(place: Place, gate: Gate, *more: object) -> ForkProcess:
     """A run that has written something and has much to do, which waits at the gate."""
     process = started(*place.arguments(*more), gate=gate)
     gate.let(lambda: len(written(place.out)) >= 10)
     return process
-
-
-def told_by(number: int, process: ForkProcess, gate: Gate) -> int:
-    """What the run ends with when it gets this signal, and nothing holds it up any more."""
-    os.kill(process.pid or 0, number)
-    wait_for(lambda: noticed(process.pid, number))
-    gate.open()
-    return ended(process)
 
 
 def assert_each_object_once(place: Place) -> None:
@@ -118,11 +102,7 @@ def test_an_interrupted_run_is_finished_by_the_same_command(
 
 
 def test_ctrl_c_to_the_whole_group_stops_as_cleanly(place: Place, gate: Gate) -> None:
-    process = under_way(place, gate, "--workers", 2)
-    os.killpg(process.pid or 0, signal.SIGINT)
-    wait_for(lambda: noticed(process.pid, signal.SIGINT))
-    gate.open()
-    assert ended(process) == 130
+    assert told_by(signal.SIGINT, under_way(place, gate, "--workers", 2), gate, group=True) == 130
     assert place.run() == 0
     assert_each_object_once(place)
 

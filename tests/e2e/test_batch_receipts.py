@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from engine.profile import compiled
 from engine.pseudonymize.identity import HashSecret
 from engine.pseudonymize.plan import ObjectPlan, PassKey
 from engine.pseudonymize.rewrite import Pseudonymizer
-from tests.support.batch import Gate, Place, ended, noticed, started, wait_for, written
+from tests.support.batch import Gate, Place, ended, started, told_by, written
 
 SMALL = Shape(slices=6, size=16)
 LONG = Shape(slices=60, size=16)
@@ -33,13 +32,6 @@ def place(tmp_path: Path) -> Place:
     HashSecret(bytes(range(32))).write(tmp_path / "secret")
     (tmp_path / "in").mkdir()
     return Place(tmp_path / "in", tmp_path / "out", tmp_path / "secret")
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    made = Gate()
-    yield made
-    made.close()
 
 
 def receipts(place: Place) -> dict[str, dict[str, Any]]:
@@ -127,10 +119,7 @@ def test_an_interrupted_run_says_so_and_the_next_covers_both(place: Place, gate:
         write(place.source / str(seed), seed, LONG)
     process = started(*place.arguments("--workers", 2), gate=gate)
     gate.let(lambda: len(written(place.out)) >= 10)
-    os.kill(process.pid or 0, signal.SIGINT)
-    wait_for(lambda: noticed(process.pid, signal.SIGINT))
-    gate.open()
-    assert ended(process) == 130
+    assert told_by(signal.SIGINT, process, gate) == 130
     first = assert_all_outputs_are_in_receipts(place)
     assert (first["complete"], first["exact"]) == (False, True)
     assert place.run() == 0

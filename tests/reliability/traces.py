@@ -29,15 +29,13 @@ class Trace:
 
     def grown(self, start: float) -> float:
         """The part by which the last fifth of what follows `start` lies above the first fifth."""
-        settled = self._since(self.resident, start)
-        fifth = max(len(settled) // 5, 1)
-        return median(settled[-fifth:]) / median(settled[:fifth]) - 1.0
+        first, last = self._fifths(self.resident, start)
+        return median(last) / median(first) - 1.0
 
     def more_of_its_own(self, start: float) -> float:
         """The MB of its own by which the last fifth of what follows `start` lies above the first fifth."""
-        settled = self._since(self.own, start)
-        fifth = max(len(settled) // 5, 1)
-        return median(settled[-fifth:]) - median(settled[:fifth])
+        first, last = self._fifths(self.own, start)
+        return median(last) - median(first)
 
     def slope(self, start: float) -> float:
         """By which part it grows for each step of `at`, by the straight line through what follows `start`."""
@@ -46,9 +44,14 @@ class Trace:
 
     def more_descriptors(self, start: float) -> tuple[float, float]:
         """(the most in the first fifth of what follows `start`, the median in the last fifth)."""
-        settled = self._since(self.descriptors, start)
+        first, last = self._fifths(self.descriptors, start)
+        return max(first), median(last)
+
+    def _fifths(self, values: list[float], start: float) -> tuple[list[float], list[float]]:
+        """The first and the last fifth of what follows `start`."""
+        settled = self._since(values, start)
         fifth = max(len(settled) // 5, 1)
-        return max(settled[:fifth]), median(settled[-fifth:])
+        return settled[:fifth], settled[-fifth:]
 
     def _since(self, values: list[float], start: float) -> list[float]:
         return [value for at, value in zip(self.at, values, strict=True) if at >= start]

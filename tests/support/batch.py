@@ -109,6 +109,14 @@ def noticed(pid: int | None, number: int) -> bool:
     return not int(caught, 16) >> (number - 1) & 1
 
 
+def told_by(number: int, process: ForkProcess, gate: Gate, *, group: bool = False) -> int:
+    """What the run ends with when it gets this signal, or all of its group do, and nothing holds it up any more."""
+    (os.killpg if group else os.kill)(process.pid or 0, number)
+    wait_for(lambda: noticed(process.pid, number))
+    gate.open()
+    return ended(process)
+
+
 def ended(process: ForkProcess) -> int:
     """Waits for the process's end; its exit code."""
     process.join(PATIENCE)
@@ -180,6 +188,7 @@ __all__ = [
     "noticed",
     "penstock",
     "started",
+    "told_by",
     "wait_for",
     "written",
 ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from engine.profile import compiled
 from engine.pseudonymize.plan import PAGE, ObjectPlan, write_plan
 from engine.pseudonymize.rewrite import Pseudonymizer
 from tests.support.datasets import EXPLICIT, SYNTAXES, Element, Syntax, encode
+from tests.support.smalldisk import CannotMountError, LoopDisk
 from tests.unit.test_pseudonymize_object import KEY, SECRET, ct, holding, planned
 
 META = file_meta(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.3", b"1.2.840.10008.1.2.1")
@@ -105,17 +104,12 @@ def test_a_page_aligned_output_of_any_start_is_copied_whole(tmp_path: Path, alig
 @pytest.fixture
 def sharing(tmp_path: Path) -> Iterator[Path]:
     """A file system that shares blocks between files."""
-    if os.geteuid() != 0 or shutil.which("mkfs.xfs") is None:
-        pytest.skip("needs root and mkfs.xfs (xfsprogs)")
-    image, place = tmp_path / "image", tmp_path / "place"
-    place.mkdir()
-    with image.open("wb") as file:
-        file.truncate(320 << 20)
-    subprocess.run(["mkfs.xfs", "-q", image], check=True)
-    if subprocess.run(["mount", "-o", "loop", image, place], capture_output=True, check=False).returncode:
-        pytest.skip("loop devices cannot be mounted here")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    try:
+        disk = LoopDisk.make(tmp_path / "image", tmp_path / "place", 320, kind="xfs")
+    except CannotMountError as error:
+        pytest.skip(str(error))
+    yield disk.mount
+    disk.detach()
 
 
 def test_bodies_are_shared_on_a_file_system_that_can(sharing: Path, aligning: Pseudonymizer) -> None:

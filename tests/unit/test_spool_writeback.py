@@ -12,7 +12,6 @@ from engine.spool.writeback import (
     WAIT_WRITE_WAIT,
     Writeback,
     ext4_journal,
-    has_ext4_journal,
     is_xfs,
     keeps_order,
 )
@@ -46,7 +45,7 @@ def pretend(tmp_path: Path, task: str | None) -> Path:
 def test_ext4_counts_with_a_journal_alone(tmp_path: Path, task: str | None, journal: bool | None) -> None:
     sys = pretend(tmp_path, task)
     assert ext4_journal(tmp_path, sys) is journal
-    assert has_ext4_journal(tmp_path, sys) is bool(journal)
+    assert keeps_order(tmp_path, sys, tmp_path / "no-mounts") is bool(journal)
 
 
 def mounted(tmp_path: Path, kind: str) -> Path:
@@ -91,7 +90,7 @@ def test_a_real_file_system_tells_whether_it_keeps_the_order(
         pytest.skip(str(error))
     try:
         assert keeps_order(disk.mount) is ordered
-        assert has_ext4_journal(disk.mount) is (ordered and kind == "ext4")
+        assert ext4_journal(disk.mount) is (ordered if kind == "ext4" else None)
         assert is_xfs(disk.mount) is (kind == "xfs")
     finally:
         disk.detach()
@@ -100,7 +99,8 @@ def test_a_real_file_system_tells_whether_it_keeps_the_order(
 
 def test_a_system_that_does_not_tell_is_not_believed(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
-    assert not has_ext4_journal(tmp_path, nothing)
+    assert ext4_journal(tmp_path, nothing) is None
+    assert not keeps_order(tmp_path, nothing, nothing)
     assert not is_xfs(tmp_path, nothing)
     nothing.touch()
     assert not is_xfs(tmp_path, nothing), "mounted in another namespace"
