@@ -28,6 +28,33 @@ def test_a_study_sent_by_pynetdicom_arrives_pseudonymized(house: Stage, tmp_path
     travel.assert_pseudonymized(house, sent, uid)
 
 
+def test_a_study_sent_by_gdcm_arrives_pseudonymized(house: Stage, tmp_path: Path) -> None:
+    sent = travel.study(tmp_path, seed=9)
+    command = ["gdcmscu", "--store", "--aetitle", stage.CALLING, "--call", stage.CALLED, stage.HOST]
+    # Its exit code is not looked at: GDCM 3.0 throws after the release, whoever the peer is.
+    subprocess.run(
+        [*command, str(house.gateway_port), *map(str, sent)],
+        capture_output=True,
+        check=False,
+        timeout=travel.PATIENCE,
+    )
+    (uid,) = travel.arrived(house, travel.patient_id(sent[0]), len(sent))
+    travel.assert_pseudonymized(house, sent, uid)
+
+
+def test_a_compressed_study_sent_by_dcmtk_arrives_as_it_was_compressed(house: Stage, tmp_path: Path) -> None:
+    sent = [path.with_suffix(".jpeg") for path in travel.study(tmp_path, seed=10)]
+    for path in sent:
+        subprocess.run(["/usr/bin/dcmcjpeg", "+e1", path.with_suffix(".dcm"), path], check=True)
+    travel.by_dcmtk(house, sent, "-xs")
+    (uid,) = travel.arrived(house, travel.patient_id(sent[0]), len(sent))
+    received = pydicom.dcmread(BytesIO(travel.read_back(house, uid)[0]))
+    assert received.file_meta.TransferSyntaxUID.name.startswith(
+        "JPEG Lossless, Non-Hierarchical, First-Order"
+    )
+    travel.assert_pseudonymized(house, sent, uid)
+
+
 def test_dcmtk_that_proposes_implicit_little_endian_alone_is_served(house: Stage, tmp_path: Path) -> None:
     sent = travel.study(tmp_path, seed=3)
     travel.by_dcmtk(house, sent, "-xi")
